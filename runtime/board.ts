@@ -1,0 +1,80 @@
+/**
+ * The hardware boundary: what a machine gives the runtime, as a handful of small interfaces that speak of intent.
+ *
+ * The pattern and the names are ECMA-419's: an options object in, `read` answers undefined when there is nothing, `write`
+ * takes all or throws, `onReadable` only says "look now" and is never called from inside a call. The runtime itself
+ * reads no clock and owns no timer: `poll(now)` is called by the board and answers when to come back.
+ */
+import type { Crypto } from "../protocol/crypto/crypto.js";
+import type { Store } from "./journal/store.js";
+
+/** A byte stream to a handset, a scanner or a meter. */
+export interface Serial {
+  /** All bytes that have arrived, or undefined when there are none. */
+  read(): Uint8Array | undefined;
+  /** Queues all of `bytes`, in order, or throws a `BoardError` and queues none. */
+  write(bytes: Uint8Array): void;
+  /** Called once when bytes have arrived after a `read` answered undefined; never from inside `read` or `write`. */
+  onReadable: (() => void) | undefined;
+  /** Called once when the line is gone for good (unplugged, closed by its other end). */
+  onClose: ((error: BoardError | undefined) => void) | undefined;
+  close(): void;
+}
+
+/** One line in or out: a light, a relay, a buzzer, a passage sensor. 1 is *on* whatever the wiring. */
+export interface Digital {
+  read(): 0 | 1;
+  write(level: 0 | 1): void;
+  /** Called after an input changed; never from inside a call. */
+  onReadable: (() => void) | undefined;
+  close(): void;
+}
+
+/** Two clocks. Waiting is measured on the first, records carry the second, which may be unknown. */
+export interface Clock {
+  /** Milliseconds since some moment of this boot; never goes back; meaningless after a restart. */
+  monotonicMs(): number;
+  /** UTC seconds, and how far to trust them: 0 unknown, 1 counted from the last trusted time, 2 set, 3 signed within a day. */
+  utc(): { at: number; quality: 0 | 1 | 2 | 3 };
+}
+
+/** Bytes nobody can foretell. */
+export interface Random {
+  fill(length: number): Uint8Array;
+}
+
+/** Private keys that never leave where they live. Both answer undefined when the key is missing or the peer's point bad. */
+export interface Keys {
+  /** Signs with the key of this name: 64 bytes r‖s. */
+  sign(name: string, message: Uint8Array): Uint8Array | undefined;
+  /** ECDH of the key of this name with a compressed point: x, 32 bytes. */
+  agree(name: string, publicKey: Uint8Array): Uint8Array | undefined;
+}
+
+/** What a person at the terminal sees and hears. Lights and tones are those of `refusal.ts`. */
+export interface Panel {
+  show(light: "green" | "amber" | "yellow" | "red" | "blue" | "off", tone: string, text: string): void;
+}
+
+/** All of it, for one terminal. What a machine has not is undefined. */
+export interface Board {
+  readonly name: string;
+  readonly link: Serial;
+  readonly scanner: Serial | undefined;
+  readonly relay: Digital;
+  readonly passage: Digital | undefined;
+  readonly panel: Panel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly keys: Keys;
+  readonly crypto: Crypto;
+  readonly store: Store;
+}
+
+/** Ways a device fails that code above can act on; the message is for the person who mends it. */
+export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
+export interface BoardError {
+  readonly kind: BoardErrorKind;
+  /** What happened and what to do, in one sentence. */
+  readonly message: string;
+}

@@ -1,0 +1,16 @@
+/**
+ * The pages that a journal asks of a machine: NOR flash on a microcontroller, one file on a Pi, memory in a simulation.
+ *
+ * A write may only touch erased bytes (0xFF) or repeat what stands there; `sync` answers when everything written before
+ * is durable. A cut may leave any prefix of the last unsynced write, torn at any byte. Failures throw a `BoardError`;
+ * after a failed `sync` nothing more may be believed until a restart.
+ */
+export interface Store {
+  readonly pageBytes: number;
+  readonly pages: number;
+  /** `length` bytes from `offset` of a page: what was last written, 0xFF where erased. */
+  read(page: number, offset: number, length: number): Uint8Array;
+  write(page: number, offset: number, bytes: Uint8Array): void;
+  erase(page: number): void;
+  sync(): void;
+}
