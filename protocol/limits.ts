@@ -1,0 +1,37 @@
+/**
+ * Every maximum and every wait that the protocol has, each with its reason. Nothing in the core is without a bound.
+ */
+export const limits = {
+  /** A message on a local link: a card at an unknown terminal needs 956 bytes, a page of reserve. */
+  messageBytesMax: 2048,
+  /** Terminal waits for a presentation: a phone with a slow key store signs in under one second. */
+  presentationWithinMs: 5000,
+  /** Terminal waits for the acknowledgement; handset waits for answer and outcome. */
+  acknowledgementWithinMs: 2000,
+  answerWithinMs: 2000,
+  /** How long an opened gate waits for the passage sensor: a person with luggage. */
+  passageMs: 8000,
+  /** Tap numbers reserved durably ahead of use: one write for so many taps (a power cut skips them). */
+  tapNumbersAhead: 1000,
+  /** Receipts sent and not yet acknowledged that a terminal remembers; the newest replaces the oldest. */
+  pendingMax: 64,
+  pendingOnBoardMax: 8,
+  /** Finished uses after which `closed` moves, so that lost receipts do not stay open for ever. */
+  usesUntilClosed: 256,
+  /** `until` of a receipt, seconds: default and most (`tap.md` §4). */
+  resumeSeconds: 600,
+  resumeSecondsMax: 86400,
+  /** Use notices kept; a full table refuses new uses instead of forgetting (`tap.md` §5). */
+  noticesMax: 100000,
+  /** Encrypted messages in one direction of a tap. */
+  messagesPerDirectionMax: 8,
+  /** A value's claims, so that the one-way code stays under 420 characters. */
+  valueClaimsBytesMax: 400,
+  zonesMax: 16,
+  kindsMax: 16,
+  /** Clauses of one rule. */
+  clausesMax: 12,
+  /** Beacon step, seconds, and the steps on each side of the terminal's clock that are accepted. */
+  beaconStepSeconds: 15,
+  beaconStepsAround: 1,
+} as const;
