@@ -7,7 +7,7 @@
  */
 import {
   done, fail, finish, peekMajor, readArray, readBytes, readNull, readRaw, readText, readUint, reader,
-  writeArray, writeBytes, writeInt, writeNull, writeRaw, writeText, writer, type Reader, type Writer,
+  writeArray, writeBytes, writeInt, writeNull, writeText, writer, type Reader, type Writer,
 } from "./cbor.js";
 import type { SignedClaims } from "./certificate.js";
 import { readBase, writeBase, type Base } from "./receipt.js";
