@@ -87,9 +87,14 @@ export function readGrammar(text: string): Grammar {
 const decodeStrictly = (bytes: Uint8Array): unknown =>
   decode(bytes, { useMaps: true, strict: true, allowIndefinite: false, rejectDuplicateMapKeys: true });
 
-/** True when `bytes` are one item that matches the rule. */
+/** True when `bytes` are one item that matches the rule, with whatever `.cbor` says stands inside its byte strings. */
 export function matches(grammar: Grammar, rule: string, bytes: Uint8Array): boolean {
   return fits(grammar, { is: "name", name: rule }, decodeStrictly(bytes));
+}
+
+/** The grammar without its `.cbor` controls: what one decoder sees, before the items inside go to their own. */
+export function outerLayer(text: string): Grammar {
+  return readGrammar(text.replace(/\.cbor [a-z-]+/g, ""));
 }
 
 function fits(g: Grammar, type: Type, x: unknown): boolean {
