@@ -1,0 +1,34 @@
+/**
+ * The portable cryptographic back end and the reference: `@noble/*`, audited code in the language itself, the same bytes
+ * on every machine that has BigInt. Signatures are deterministic (RFC 6979) and low-S; verification takes high-S too,
+ * since phones' key stores make it half the time.
+ */
+import { gcm } from "@noble/ciphers/aes.js";
+import { p256 } from "@noble/curves/nist.js";
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { Crypto } from "../crypto.js";
+
+/** Answers undefined where the library throws for bytes that are no key, point or signature. */
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+export const nobleCrypto: Crypto = {
+  sha256: (message) => sha256(message),
+  hmac: (key, message) => hmac(sha256, key, message),
+  hkdf: (secret, salt, info, length) => hkdf(sha256, secret, salt, info, length),
+  seal: (key, nonce, aad, plain) => gcm(key, nonce, aad).encrypt(plain),
+  open: (key, nonce, aad, sealed) => attempt(() => gcm(key, nonce, aad).decrypt(sealed)),
+  sign: (secret, message) => p256.sign(message, secret),
+  publicKey: (secret) => attempt(() => p256.getPublicKey(secret, true)),
+  verify: (publicKey, message, signature) =>
+    publicKey.length === 33 && attempt(() => p256.verify(signature, message, publicKey, { lowS: false })) === true,
+  agree: (secret, publicKey) =>
+    publicKey.length === 33 ? attempt(() => p256.getSharedSecret(secret, publicKey, true).subarray(1)) : undefined,
+};

@@ -1,0 +1,99 @@
+/**
+ * The native cryptographic back end: Node's OpenSSL behind the same page as `noble/`, some 40 times faster. Imported
+ * public keys are kept in a small cache, because a gate verifies with the same provider keys at every tap.
+ */
+import {
+  createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, createECDH, diffieHellman, ECDH, hkdfSync,
+  sign, verify, type KeyObject,
+} from "node:crypto";
+import type { Crypto } from "../crypto.js";
+
+const curve = "prime256v1";
+const tagBytes = 16;
+
+/** Answers undefined where OpenSSL throws for bytes that are no key or point. */
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
+
+/** At most this many imported keys are kept; the one used longest ago goes first. */
+const cachedMax = 256;
+const publicKeys = new Map<string, KeyObject>();
+
+function importPublic(point: Uint8Array): KeyObject | undefined {
+  const name = Buffer.from(point).toString("latin1");
+  const cached = publicKeys.get(name);
+  if (cached !== undefined) {
+    publicKeys.delete(name);
+    publicKeys.set(name, cached);
+    return cached;
+  }
+  if (point.length !== 33) return undefined;
+  const key = attempt(() => {
+    const full = ECDH.convertKey(point, curve, undefined, undefined, "uncompressed") as Buffer;
+    return createPublicKey({ key: { kty: "EC", crv: "P-256", x: base64url(full.subarray(1, 33)), y: base64url(full.subarray(33)) }, format: "jwk" });
+  });
+  if (key === undefined) return undefined;
+  publicKeys.set(name, key);
+  if (publicKeys.size > cachedMax) publicKeys.delete(publicKeys.keys().next().value!);
+  return key;
+}
+
+function publicPoint(secret: Uint8Array, format: "compressed" | "uncompressed"): Uint8Array | undefined {
+  return attempt(() => {
+    const pair = createECDH(curve);
+    pair.setPrivateKey(secret);
+    return new Uint8Array(pair.getPublicKey(null, format));
+  });
+}
+
+function importPrivate(secret: Uint8Array): KeyObject | undefined {
+  const full = secret.length === 32 ? publicPoint(secret, "uncompressed") : undefined;
+  if (full === undefined) return undefined;
+  return createPrivateKey({
+    key: { kty: "EC", crv: "P-256", d: base64url(secret), x: base64url(full.subarray(1, 33)), y: base64url(full.subarray(33)) },
+    format: "jwk",
+  });
+}
+
+export const nodeCrypto: Crypto = {
+  sha256: (message) => new Uint8Array(createHash("sha256").update(message).digest()),
+  hmac: (key, message) => new Uint8Array(createHmac("sha256", key).update(message).digest()),
+  hkdf: (secret, salt, info, length) => new Uint8Array(hkdfSync("sha256", secret, salt, info, length)),
+  seal: (key, nonce, aad, plain) => {
+    const cipher = createCipheriv("aes-128-gcm", key, nonce);
+    cipher.setAAD(aad);
+    return new Uint8Array(Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]));
+  },
+  open: (key, nonce, aad, sealed) => {
+    if (sealed.length < tagBytes) return undefined;
+    return attempt(() => {
+      const decipher = createDecipheriv("aes-128-gcm", key, nonce, { authTagLength: tagBytes });
+      decipher.setAAD(aad);
+      decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
+      return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - tagBytes)), decipher.final()]));
+    });
+  },
+  sign: (secret, message) => {
+    const key = importPrivate(secret);
+    if (key === undefined) throw new Error("assertion failed: signing with a scalar that is no key");
+    return new Uint8Array(sign("sha256", message, { key, dsaEncoding: "ieee-p1363" }));
+  },
+  publicKey: (secret) => (secret.length === 32 ? publicPoint(secret, "compressed") : undefined),
+  verify: (publicKey, message, signature) => {
+    const key = signature.length === 64 ? importPublic(publicKey) : undefined;
+    return key !== undefined && attempt(() => verify("sha256", message, { key, dsaEncoding: "ieee-p1363" }, signature)) === true;
+  },
+  agree: (secret, publicKey) => {
+    const own = importPrivate(secret);
+    const peer = importPublic(publicKey);
+    if (own === undefined || peer === undefined) return undefined;
+    return attempt(() => new Uint8Array(diffieHellman({ privateKey: own, publicKey: peer })));
+  },
+};
