@@ -1,0 +1,28 @@
+/** `kaisatsu inspect`: the command around `inspect.ts`. */
+import { bytesFrom, inspect, printed } from "./inspect.js";
+import { exitCode, type Command } from "./command.js";
+
+export const inspectCommand: Command = {
+  name: "inspect",
+  summary: "what any bytes mean: message, value, receipt, record, CBOR",
+  help: `Usage: kaisatsu inspect BYTES [--json]
+
+BYTES are hexadecimal (spaces allowed), base64, a file's path, or - for standard input.
+Prints what they are and their fields, and opens what stands inside. Exit code 1 when they are nothing known.
+
+Examples:
+  kaisatsu inspect 820600
+  kaisatsu inspect receipt.cbor --json
+  xxd -r -p dump.txt | kaisatsu inspect -
+`,
+  options: {},
+  async run({ words, json, out, err }) {
+    const bytes = words.length === 0 ? undefined : bytesFrom(words);
+    if (bytes === undefined) { err("kaisatsu inspect: give hexadecimal, base64, a file's path, or - for standard input."); return exitCode.usage; }
+    const found = inspect(bytes);
+    if (found === undefined) { err(`kaisatsu inspect: these ${bytes.length} bytes are no message, value or record, and not deterministic CBOR either.`); return exitCode.refused; }
+    if (json) out(JSON.stringify(found));
+    else for (const line of printed(found)) out(line);
+    return exitCode.done;
+  },
+};
