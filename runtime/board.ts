@@ -6,7 +6,9 @@
  * reads no clock and owns no timer: `poll(now)` is called by the board and answers when to come back.
  */
 import type { Crypto } from "../protocol/crypto/crypto.js";
-import type { Store } from "./journal/store.js";
+import type { BoardError, Store } from "./journal/store.js";
+
+export type { BoardError, BoardErrorKind } from "./journal/store.js";
 
 /** A byte stream to a handset, a scanner or a meter. */
 export interface Serial {
@@ -69,12 +71,4 @@ export interface Board {
   readonly keys: Keys;
   readonly crypto: Crypto;
   readonly store: Store;
-}
-
-/** Ways a device fails that code above can act on; the message is for the person who mends it. */
-export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
-export interface BoardError {
-  readonly kind: BoardErrorKind;
-  /** What happened and what to do, in one sentence. */
-  readonly message: string;
 }

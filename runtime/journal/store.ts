@@ -14,3 +14,11 @@ export interface Store {
   erase(page: number): void;
   sync(): void;
 }
+
+/** Ways a device fails that code above can act on; the message is for the person who mends it. */
+export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
+export interface BoardError {
+  readonly kind: BoardErrorKind;
+  /** What happened and what to do, in one sentence. */
+  readonly message: string;
+}
