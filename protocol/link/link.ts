@@ -1,0 +1,183 @@
+/**
+ * The link machine: whole messages over a half-duplex line, each delivered once and in order, or the link says it is lost.
+ *
+ * Both ends run the same machine; only the direction bit differs, and a frame with one's own direction is one's own echo.
+ * One frame is outstanding at a time. The next frame the other way carries its ack as a bit, so a tap without faults has
+ * no ack frame at all; only a fragment that is not the last, or a frame seen twice, is answered by one. A frame marked
+ * `first` starts a new session at the other end, whatever was going on there.
+ *
+ * Sans-IO: bytes and time in; bytes, messages and the next deadline out.
+ */
+import { deframer, encodeFrame, feed, type Deframer, type Frame } from "./frame.js";
+import type { Medium } from "./media.js";
+import { assert } from "../assert.js";
+import { copy, equal, join } from "../wire/bytes.js";
+import { limits } from "../limits.js";
+
+/** Bits of the link byte. */
+const bit = { number: 1, expected: 2, data: 4, more: 8, first: 16, fromHandset: 128 } as const;
+const known = 1 | 2 | 4 | 8 | 16 | 128;
+
+export interface Link {
+  readonly medium: Medium;
+  readonly fromHandset: boolean;
+  deframer: Deframer;
+  /** Number (0 or 1) of the next frame to send, and of the next one expected. */
+  sendNumber: number;
+  expectNumber: number;
+  /** Fragments still to go; the first is the outstanding one once `sentAtMs` is set. */
+  queue: { payload: Uint8Array; flags: number; needsAck: boolean }[];
+  sentAtMs: number;
+  tries: number;
+  /** Fragments of the message that is arriving. */
+  arriving: Uint8Array[];
+  arrivingBytes: number;
+  /** The frame that last started a session here, to know its repetition. */
+  firstFrame: Uint8Array;
+  /** Nothing is sent before this moment (turnaround). */
+  quietUntilMs: number;
+  /** An ack frame is owed. */
+  owesAck: boolean;
+  /** The peer repeated itself, so the outstanding frame was lost: send it again at once. */
+  sendAgain: boolean;
+}
+
+/** What a step gives: bytes to write (in pieces the medium takes), whole messages, and whether the outgoing one was given up. */
+export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boolean }
+
+export function makeLink(medium: Medium, fromHandset: boolean): Link {
+  return {
+    medium: medium, fromHandset: fromHandset, deframer: deframer(medium.wrapping), sendNumber: 0, expectNumber: 0, queue: [], sentAtMs: -1,
+    tries: 0, arriving: [], arrivingBytes: 0, firstFrame: new Uint8Array(0), quietUntilMs: 0, owesAck: false, sendAgain: false,
+  };
+}
+
+/** How a message is sent: `first` opens a session, `last` needs no ack because its loss harms nobody. */
+export interface Sending { first: boolean; last: boolean }
+
+/** Queues a message (at most `limits.messageBytesMax` bytes); `poll` gives its bytes. */
+export function send(link: Link, message: Uint8Array, how: Sending): void {
+  assert(message.length > 0 && message.length <= limits.messageBytesMax, "message fits the link");
+  if (how.first) forgetSession(link);
+  const size = link.medium.fragmentBytes;
+  for (let at = 0; at < message.length; at += size) {
+    const end = Math.min(at + size, message.length);
+    const more = end < message.length;
+    const flags = bit.data | (more ? bit.more : 0) | (how.first && at === 0 ? bit.first : 0);
+    link.queue.push({ payload: copy(message, at, end), flags: flags, needsAck: more || !how.last });
+  }
+}
+
+function forgetSession(link: Link): void {
+  link.queue = [];
+  link.sentAtMs = -1;
+  link.sendNumber = 0;
+  link.expectNumber = 0;
+  link.tries = 0;
+  link.owesAck = false;
+  link.sendAgain = false;
+  forgetArriving(link);
+}
+
+function forgetArriving(link: Link): void {
+  link.arriving = [];
+  link.arrivingBytes = 0;
+}
+
+/** Bytes arrived. */
+export function receive(link: Link, bytes: Uint8Array, nowMs: number): Out {
+  const out: Out = { output: [], messages: [], lost: false };
+  for (const frame of feed(link.deframer, bytes)) receiveFrame(link, frame, nowMs, out);
+  return out;
+}
+
+function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
+  const f = frame.link;
+  const isEcho = ((f & bit.fromHandset) !== 0) === link.fromHandset;
+  if (isEcho || (f & ~known) !== 0) return;
+  link.quietUntilMs = nowMs + link.medium.turnaroundMs;
+  if ((f & bit.first) !== 0 && !startsAgain(link, frame)) beginSession(link, frame);
+  takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
+  if ((f & bit.data) === 0) return;
+  if ((f & bit.number) !== link.expectNumber) { repeat(link); return; }
+  link.expectNumber = 1 - link.expectNumber;
+  takeFragment(link, frame, out);
+}
+
+/** The same first frame again is a repetition, not a new session. */
+function startsAgain(link: Link, frame: Frame): boolean {
+  return link.firstFrame.length > 0 && equal(link.firstFrame, frame.payload);
+}
+
+function beginSession(link: Link, frame: Frame): void {
+  forgetSession(link);
+  link.firstFrame = frame.payload;
+  link.expectNumber = frame.link & bit.number;
+}
+
+/** The peer expects the number after the outstanding one: it has arrived. */
+function takeAck(link: Link, expected: number): void {
+  if (link.sentAtMs < 0 || expected === link.sendNumber) return;
+  link.queue.shift();
+  link.sendNumber = expected;
+  link.sentAtMs = -1;
+  link.tries = 0;
+}
+
+/** A frame seen before: our answer was lost. Send it again, or an ack if there is none. */
+function repeat(link: Link): void {
+  if (link.sentAtMs >= 0) link.sendAgain = true;
+  else link.owesAck = true;
+}
+
+function takeFragment(link: Link, frame: Frame, out: Out): void {
+  link.arriving.push(frame.payload);
+  link.arrivingBytes += frame.payload.length;
+  if (link.arrivingBytes > limits.messageBytesMax) { forgetArriving(link); return; }
+  if ((frame.link & bit.more) !== 0) { link.owesAck = true; return; }
+  const message = join(link.arriving);
+  forgetArriving(link);
+  if (message.length > 0) out.messages.push(message);
+}
+
+/** Time passed, or something was queued: what goes out now. A message given up after `triesMax` is `lost`. */
+export function poll(link: Link, nowMs: number): Out {
+  const out: Out = { output: [], messages: [], lost: false };
+  if (nowMs < link.quietUntilMs) return out;
+  const head = link.queue[0];
+  if (head !== undefined && isDue(link, nowMs)) {
+    if (link.tries >= link.medium.triesMax) { giveUp(link, out); return out; }
+    transmit(link, head.payload, head.flags, out);
+    link.sendAgain = false;
+    if (head.needsAck) { link.sentAtMs = nowMs; link.tries++; }
+    else { link.queue.shift(); link.sendNumber = 1 - link.sendNumber; }
+  } else if (link.owesAck) transmit(link, new Uint8Array(0), 0, out);
+  return out;
+}
+
+function isDue(link: Link, nowMs: number): boolean {
+  return link.sentAtMs < 0 || link.sendAgain || nowMs - link.sentAtMs >= link.medium.retransmitMs;
+}
+
+function giveUp(link: Link, out: Out): void {
+  link.queue = [];
+  link.sentAtMs = -1;
+  link.sendAgain = false;
+  link.tries = 0;
+  out.lost = true;
+}
+
+function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): void {
+  const byte = flags | (link.fromHandset ? bit.fromHandset : 0) | (flags === 0 ? 0 : link.sendNumber) | (link.expectNumber === 1 ? bit.expected : 0);
+  const coded = encodeFrame(link.medium.wrapping, { link: byte, payload: payload }, link.medium.extraBegins);
+  for (let at = 0; at < coded.length; at += link.medium.writeBytes) {
+    out.output.push(copy(coded, at, Math.min(at + link.medium.writeBytes, coded.length)));
+  }
+  link.owesAck = false;
+}
+
+/** When `poll` has something to do next, or −1 when only an arrival can change anything. */
+export function deadline(link: Link): number {
+  if (link.queue.length > 0) return Math.max(link.quietUntilMs, link.sentAtMs < 0 || link.sendAgain ? 0 : link.sentAtMs + link.medium.retransmitMs);
+  return link.owesAck ? link.quietUntilMs : -1;
+}

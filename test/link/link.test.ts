@@ -1,0 +1,158 @@
+/**
+ * The link between two ends: whatever a line does to bytes, a message arrives once and whole, or the sender is told that it
+ * is lost (fault table rows 1–9 of the reliability reference). The small spaces are enumerated: every byte of every
+ * frame of an exchange lost, doubled, inserted, every single bit flipped.
+ */
+import { describe, expect, test } from "vitest";
+import { deadline, makeLink, poll, receive, send, type Link, type Sending } from "../../protocol/link/link.js";
+import { media, type Medium } from "../../protocol/link/media.js";
+import { encodeFrame } from "../../protocol/link/frame.js";
+
+type Damage = (bytes: Uint8Array, write: number) => Uint8Array;
+interface Told { atTerminal: string[]; atHandset: string[]; lost: boolean; bytes: number; frames: number }
+
+const text = (n: number, size: number) => `${n}:`.padEnd(size, "abcdefgh");
+const middle: Sending = { first: false, last: false };
+
+/** Four messages in turn, as in a tap: hello, presentation, answer, acknowledgement, and a last one that needs no ack. */
+function exchange(medium: Medium, sizes: number[], damage: Damage): Told {
+  const terminal = makeLink(medium, false);
+  const handset = makeLink(medium, true);
+  const told: Told = { atTerminal: [], atHandset: [], lost: false, bytes: 0, frames: 0 };
+  let write = 0;
+  let nowMs = 1000;
+  const say = (link: Link, n: number, how: Sending) => send(link, new TextEncoder().encode(text(n, sizes[n]!)), how);
+  say(terminal, 0, { first: true, last: false });
+  const hear = (link: Link, other: Link, heard: string[]) => {
+    const out = poll(other, nowMs);
+    told.lost ||= out.lost;
+    for (const bytes of out.output) {
+      told.bytes += bytes.length;
+      told.frames++;
+      const arrived = receive(link, damage(bytes, write++), nowMs);
+      for (const message of arrived.messages) {
+        heard.push(new TextDecoder().decode(message));
+        const n = Number(heard.at(-1)!.split(":")[0]);
+        if (n + 1 < sizes.length) say(link, n + 1, n + 1 === sizes.length - 1 ? { first: false, last: true } : middle);
+      }
+    }
+  };
+  for (let steps = 0; steps < 400; steps++) {
+    hear(handset, terminal, told.atHandset);
+    hear(terminal, handset, told.atTerminal);
+    const times = [deadline(terminal), deadline(handset)].filter((t) => t >= 0);
+    if (times.length === 0) break;
+    nowMs = Math.max(nowMs + 1, Math.min(...times));
+  }
+  return told;
+}
+
+const sizes = [58, 322, 104, 84, 21];
+const expected = (parity: number) => sizes.map((size, n) => ({ n, size })).filter(({ n }) => n % 2 === parity).map(({ n, size }) => text(n, size));
+/** Everything arrived in order, or a gap that the sender knows of; never a message twice, altered or out of order. */
+function check(told: Told): void {
+  const prefix = (heard: string[], all: string[]) => expect(heard).toEqual(all.slice(0, heard.length));
+  prefix(told.atHandset, expected(0));
+  prefix(told.atTerminal, expected(1));
+  const withoutLast = told.atHandset.length >= 2 && told.atTerminal.length === 2;
+  if (!withoutLast) expect(told.lost).toBe(true);
+}
+
+describe.each(Object.values(media))("$name", (medium) => {
+  test("without faults each message arrives once", () => {
+    const told = exchange(medium, sizes, (b) => b);
+    expect(told.atHandset).toEqual(expected(0));
+    expect(told.atTerminal).toEqual(expected(1));
+    expect(told.lost).toBe(false);
+  });
+
+  test("every byte lost, doubled, or followed by an inserted one; every bit flipped", () => {
+    const writes: Uint8Array[] = [];
+    exchange(medium, sizes, (b) => { writes.push(b); return b; });
+    for (let w = 0; w < writes.length; w++) {
+      for (let at = 0; at < writes[w]!.length; at++) {
+        const cases: Damage[] = [
+          (b) => Uint8Array.from([...b.slice(0, at), ...b.slice(at + 1)]),
+          (b) => Uint8Array.from([...b.slice(0, at + 1), ...b.slice(at)]),
+          (b) => Uint8Array.from([...b.slice(0, at + 1), 0x5a, ...b.slice(at + 1)]),
+          ...[0, 1, 2, 3, 4, 5, 6, 7].map((bit): Damage => (b) => { const c = Uint8Array.from(b); c[at]! ^= 1 << bit; return c; }),
+        ];
+        for (const damage of cases) {
+          const told = exchange(medium, sizes, (b, n) => (n === w ? damage(b) : b));
+          check(told);
+          expect(told.lost).toBe(false);
+        }
+      }
+    }
+  });
+
+  test("a line cut after any write: the sender is told", () => {
+    for (let cut = 0; cut < 8; cut++) check(exchange(medium, sizes, (b, n) => (n >= cut ? new Uint8Array(0) : b)));
+  });
+
+  test("500 seeds of loss, flips, doubled frames and noise", () => {
+    for (let seed = 1; seed <= 500; seed++) {
+      let state = seed * 2654435761;
+      const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 4294967296;
+      check(exchange(medium, sizes, (b) => {
+        const roll = random();
+        if (roll < 0.1) return new Uint8Array(0);
+        if (roll < 0.2) return Uint8Array.from([...b, ...b]);
+        if (roll < 0.3) return Uint8Array.from(b, (x) => (random() < 0.02 ? x ^ (1 << Math.floor(random() * 8)) : x));
+        if (roll < 0.4) return Uint8Array.from([...Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256)), ...b]);
+        return b;
+      }));
+    }
+  });
+
+  test("its own echo, whole or partly, is never taken for the peer", () => {
+    const link = makeLink(medium, false);
+    send(link, new TextEncoder().encode("hello"), { first: true, last: false });
+    const out = poll(link, 0).output;
+    for (const echo of out) expect(receive(link, echo, 1).messages).toEqual([]);
+    for (const echo of out) expect(receive(link, echo.subarray(2), 2).messages).toEqual([]);
+    expect(link.queue.length).toBe(1);
+  });
+
+  test("endless bytes without a delimiter, trickled or at once, hold no memory and free the line", () => {
+    const link = makeLink(medium, false);
+    const held = link.deframer.held.length;
+    for (let i = 0; i < 200; i++) receive(link, new Uint8Array(1000).fill(0x55), i);
+    expect(link.deframer.held.length).toBe(held);
+    expect(link.arrivingBytes).toBe(0);
+    const good = encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: new Uint8Array([7]) }, 0);
+    receive(link, new Uint8Array([0]), 300);
+    expect(receive(link, good, 301).messages.length).toBe(1);
+  });
+
+  test("fragments without end are dropped at the longest message", () => {
+    const link = makeLink(medium, false);
+    let messages = 0;
+    for (let i = 0; i < 40; i++) {
+      const frame = { link: 128 | 4 | 8 | (i === 0 ? 16 : 0) | (i & 1), payload: new Uint8Array(500) };
+      messages += receive(link, encodeFrame(medium.wrapping, frame, 0), i * 20).messages.length;
+      poll(link, i * 20 + 15);
+      expect(link.arrivingBytes).toBeLessThanOrEqual(2048);
+    }
+    expect(messages).toBe(0);
+  });
+});
+
+test("a tap without faults costs, for each message, one link byte, CRC-32, one COBS byte and the delimiter; the long one too", () => {
+  const told = exchange(media.serial, sizes, (b) => b);
+  const overhead = sizes.map((size) => 1 + 4 + 1 + Math.floor((size + 5) / 255) + 1);
+  expect(told.bytes).toBeLessThanOrEqual(sizes.reduce((a, b) => a + b) + overhead.reduce((a, b) => a + b));
+  expect(told.frames).toBe(sizes.length);
+});
+
+test("an old frame, replayed after a new session began, is not delivered", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  const deliver = (from: Link, to: Link, now: number) => poll(from, now).output.flatMap((b) => receive(to, b, now).messages);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  expect(deliver(terminal, handset, 0).length).toBe(1);
+  send(handset, new Uint8Array([2]), middle);
+  const old = poll(handset, 1).output[0]!;
+  expect(receive(terminal, old, 1).messages.length).toBe(1);
+  expect(receive(terminal, old, 2).messages.length).toBe(0);
+});
