@@ -78,7 +78,7 @@ describe.each(Object.values(media))("$name", (medium) => {
           ...[0, 1, 2, 3, 4, 5, 6, 7].map((bit): Damage => (b) => { const c = Uint8Array.from(b); c[at]! ^= 1 << bit; return c; }),
         ];
         for (const damage of cases) {
-          const told = exchange(medium, sizes, (b, n) => (n === w ? damage(b) : b));
+          const told = exchange(medium, sizes, (b, n) => (n === w ? damage(b, n) : b));
           check(told);
           expect(told.lost).toBe(false);
         }
