@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Decoder } from "cbor-x";
+import { deframer, feed, type Wrapping } from "../../protocol/link/frame.js";
 import { clause, decodeRule } from "../../protocol/rule.js";
 import { refusals } from "../../protocol/refusal.js";
 import { hex } from "../../protocol/wire/bytes.js";
@@ -59,6 +60,31 @@ function describeValue(v: NonNullable<ReturnType<typeof decodeValue>>): object {
 
 /** What `bytes` are, or undefined when they are nothing we know, not even CBOR. */
 export function inspect(bytes: Uint8Array): Inspected | undefined {
+  return frames(bytes) ?? message(bytes);
+}
+
+/** Bytes as they stand on a line: the frames in them, each with its link byte and what it carries. */
+function frames(bytes: Uint8Array): Inspected | undefined {
+  for (const wrapping of ["cobs", "sir"] satisfies Wrapping[]) {
+    const found = feed(deframer(wrapping), bytes);
+    if (found.length === 0) continue;
+    const fields = found.map((frame, n) => [`frame ${n + 1}`, { is: linkByte(frame.link), bytes: frame.payload.length, fields: { carries: opened(frame.payload) } }] as const);
+    return { is: wrapping === "cobs" ? "serial or BLE frames" : "infrared frames", bytes: bytes.length, fields: Object.fromEntries(fields) };
+  }
+  return undefined;
+}
+
+function linkByte(byte: number): string {
+  const parts = [byte & 128 ? "from handset" : "from terminal"];
+  if (byte & 16) parts.push("first of a session");
+  if (byte & 4) parts.push(`number ${byte & 1}`);
+  else parts.push("ack only");
+  if (byte & 8) parts.push("more follows");
+  parts.push(`expects ${(byte >> 1) & 1}`);
+  return parts.join(", ");
+}
+
+function message(bytes: Uint8Array): Inspected | undefined {
   for (const [is, read] of readings) {
     const found = read(bytes);
     if (found !== undefined) return { is, bytes: bytes.length, fields: open(found) as Record<string, unknown> };
@@ -77,9 +103,12 @@ function open(x: unknown): unknown {
   return Object.fromEntries(Object.entries(x).filter(([, v]) => v !== undefined).map(([k, v]) => [k, dated(k, open(v))]));
 }
 
+/** Lengths of ids, digests, keys and signatures: never an object. */
+const plainLengths = new Set([4, 8, 16, 32, 33, 64]);
+
 function opened(bytes: Uint8Array): unknown {
-  if (bytes.length < 20 || bytes.length === 32 || bytes.length === 33 || bytes.length === 64) return hex(bytes);
-  const inside = inspect(bytes);
+  if (plainLengths.has(bytes.length)) return hex(bytes);
+  const inside = message(bytes);
   return inside === undefined || inside.is === "CBOR" ? hex(bytes) : inside;
 }
 
