@@ -1,0 +1,63 @@
+/**
+ * The embedded SQL engine behind the query builder.
+ *
+ * Node brings SQLite itself from 22.5 on, at first behind a flag and until 22.16 without a way to ask a statement for
+ * its columns, so the import is tried and the answer looked at; everything else uses the prebuilt package with the same
+ * interface. The rest of the host sees a Kysely dialect and no engine.
+ */
+import { SqliteDialect, type SqliteDatabase } from "kysely";
+
+interface Statement {
+  columns?(): unknown[];
+  all(...values: unknown[]): unknown[];
+  run(...values: unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  iterate(...values: unknown[]): IterableIterator<unknown>;
+}
+interface Engine { prepare(text: string): Statement; exec(text: string): void; close(): void }
+interface Library { DatabaseSync: new (file: string) => Engine; StatementSync: { prototype: object } }
+
+/** How long one statement may wait for another process, in milliseconds; longer waits are the retry's (`database.ts`). */
+const busyWait = 100;
+
+/** A dialect on this file, created when missing: WAL, each commit synced, foreign keys checked. */
+export async function sqliteDialect(file: string): Promise<SqliteDialect> {
+  const { DatabaseSync } = await library();
+  const engine = new DatabaseSync(file);
+  engine.exec(`pragma busy_timeout = ${busyWait}`);
+  engine.exec("pragma journal_mode = wal");
+  engine.exec("pragma synchronous = full");
+  engine.exec("pragma foreign_keys = on");
+  return new SqliteDialect({ database: shim(engine) });
+}
+
+/** True for a failure that says only "another writer was first": SQLite busy or locked, SQL states 40001 and 40P01. */
+export function isConflict(error: unknown): boolean {
+  const { code, errcode, message } = (error ?? {}) as { code?: unknown; errcode?: unknown; message?: unknown };
+  if (code === "40001" || code === "40P01" || code === "SQLITE_BUSY" || code === "SQLITE_LOCKED") return true;
+  if (typeof errcode === "number" && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6)) return true;
+  return typeof message === "string" && /database (table )?is locked|database is busy/.test(message);
+}
+
+async function library(): Promise<Library> {
+  const builtIn: string = "node:sqlite";
+  try {
+    const found = await import(builtIn) as Library;
+    if ("columns" in found.StatementSync.prototype) return found;
+  } catch { /* this Node has none: the package below is the same interface */ }
+  return await import("@photostructure/sqlite") as unknown as Library;
+}
+
+function shim(engine: Engine): SqliteDatabase {
+  return {
+    close: () => engine.close(),
+    prepare(text) {
+      const statement = engine.prepare(text);
+      return {
+        reader: statement.columns === undefined || statement.columns().length > 0,
+        all: (values) => statement.all(...values),
+        run: (values) => statement.run(...values),
+        iterate: (values) => statement.iterate(...values),
+      };
+    },
+  };
+}
