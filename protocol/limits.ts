@@ -9,6 +9,8 @@ export const limits = {
   /** Terminal waits for the acknowledgement; handset waits for answer and outcome. */
   acknowledgementWithinMs: 2000,
   answerWithinMs: 2000,
+  /** How long the owner of a receipt is waited for when another terminal is to finish it (decision 5). */
+  handoverWithinMs: 1500,
   /** How long an opened gate waits for the passage sensor: a person with luggage. */
   passageMs: 8000,
   /** Tap numbers reserved durably ahead of use: one write for so many taps (a power cut skips them). */
