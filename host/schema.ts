@@ -6,7 +6,7 @@
  * evidence said; their rows change state. *Waiting*: `intake` keeps records whose precondition has not arrived.
  * Amounts are minor units, times UTC seconds, days integers counted from 1970-01-01, flags 0 or 1.
  */
-import type { Generated } from "kysely";
+import type { Generated, Selectable } from "kysely";
 
 /** One step of the schema. Versions below 100 are the ledger's. */
 export interface Migration { version: number; sql: string[] }
@@ -31,13 +31,16 @@ export interface ValueTable {
   merchant_share: number;
   loaded: number; returned: Generated<number>; suspended: Generated<number>;
 }
+export type Value = Selectable<ValueTable>;
 /** `finished` counts. `waiting` waits for money or predecessor, `lapsed` was given up but may still be proved. */
 export type UseState = "waiting" | "pending" | "lapsed" | "finished" | "reversed";
 export interface ValueUseTable {
   use_id: string; value_id: string; counter: number; digest: string; previous: string; content: string;
   terminal: string; tap: number; state: UseState; charged: number;
   /** Set that charges it now; a proof that comes after a lapse gets a new one. */
-  set_id: string; lapses: number; journal: number; acknowledged: number; case_id: string | null;
+  set_id: string; lapses: number; journal: number; acknowledged: number; one_way: number; case_id: string | null;
+  /** Receipt and acknowledgement as they came, in hexadecimal, where the bringer had them. */
+  evidence: string | null;
 }
 export interface CaseTable {
   case_id: string; value_id: string; counter: number; first_use: string; second_use: string;
@@ -82,7 +85,7 @@ const registers = [
   `create table value_use (use_id text primary key, value_id text not null, counter integer not null, digest text not null,
      previous text not null, content text not null, terminal text not null, tap integer not null, state text not null,
      charged integer not null, set_id text not null, lapses integer not null, journal integer not null,
-     acknowledged integer not null, case_id text, unique (value_id, counter, digest))`,
+     acknowledged integer not null, one_way integer not null, case_id text, evidence text, unique (value_id, counter, digest))`,
   `create index use_of_terminal on value_use (terminal, state, tap)`,
   `create index use_of_set on value_use (set_id)`,
   `create table double_use_case (case_id text primary key, value_id text not null, counter integer not null,

@@ -1,0 +1,408 @@
+/**
+ * What a use does to money (`money.md` §3 lines 2, 20–26, 33; `tap.md` §4; decision 1).
+ *
+ * A use is *proven* when its terminal's journal has it and the value's key acknowledged it; who carried either does not
+ * matter. Proven uses post, others reserve. Records come late, twice and in any order, so each arrival only adds a fact
+ * to the register `value_use`, and `settle` moves the books to what the facts now say. A use that has no money yet, for
+ * its payment or an earlier reversal is still under way, waits and is tried again with the next arrival for its value.
+ *
+ * Two proven receipts of one counter open a double-use case. The first to arrive is regular; the other is charged to the
+ * value as far as it goes, and only what exceeds it stays pending against `dispute/{case}`.
+ */
+import { assert } from "../protocol/assert.js";
+import type { Tx } from "./database.js";
+import {
+  funds, pendingOf, post, resolution, resolve, transfersOf, type Incident, type Posted, type Recording, type Transfer,
+} from "./ledger.js";
+import { round, toNumber } from "./money.js";
+import type { TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
+
+export interface Use {
+  /** First 16 bytes of SHA-256 of the receipt (one-way: of the beacon), hexadecimal. */
+  useId: string;
+  valueId: string; counter: number;
+  /** Digest of the receipt before, like `useId`. */
+  previous: string;
+  terminal: string; tap: number; merchant: string; issuer: string;
+  /** Minor units; what a prepaid value pays. */
+  amount: number;
+  /** Running totals around the use: units of the book for tickets and coupons, minor units for prepaid. */
+  before: number; after: number;
+  at: number; quality: number;
+  acknowledged: boolean;
+  /** Only the holder's word is not yet the journal's (decision 1). */
+  source: "journal" | "courier" | "holder";
+  /** The beacon's step: such a use stands outside the counter chain and has no acknowledgement. */
+  oneWayStep?: number;
+  /** A receipt that the host signed to pay an order (line 2); its set is `pay/{paymentId}`. */
+  pay?: { paymentId: string; order: string };
+  /** Receipt and acknowledgement, hexadecimal; kept for a case, never compared. */
+  evidence?: string;
+}
+
+export interface Reversal { useId: string; valueId: string; terminal: string; at: number; quality: number }
+
+/** `lapsed`: given up for now, a later proof still counts. `case`: charged, and a double-use case is open. */
+export type UseAnswer = "posted" | "pending" | "lapsed" | "exists" | { waits: "value" | "funds" | "use" | "case" } | { case: string } | Incident;
+
+/** Takes in one record of a use, by whatever road it came. Errors are incidents; running it again changes nothing. */
+export async function recordUse(tx: Tx, use: Use, recorded: Recording): Promise<UseAnswer> {
+  const content = contentOf(use);
+  const known = await readUse(tx, use.useId);
+  if (known !== undefined && known.content !== content) return { incident: "use/" + use.useId };
+  const value = await readValue(tx, use.valueId);
+  if (value === undefined) return await waitForValue(tx, use, recorded);
+  if (known !== undefined && !addsFact(known, use)) return "exists";
+  if (known === undefined) await addUse(tx, use, content);
+  else await addFacts(tx, known, use);
+  const answer = await settle(tx, (await readUse(tx, use.useId))!, value, recorded);
+  await retryWaiting(tx, use.valueId, recorded);
+  return answer;
+}
+
+/** Undoes one use, whatever became of it, by its terminal's signed reversal (line 26). Waits for a use not seen yet. */
+export async function reverseUse(tx: Tx, reversal: Reversal, recorded: Recording): Promise<UseAnswer> {
+  const use = await readUse(tx, reversal.useId);
+  if (use === undefined) return await wait(tx, "reverse", reversal.useId, reversal.valueId, "use", reversal, recorded);
+  if (use.value_id !== reversal.valueId || use.terminal !== reversal.terminal) return { incident: "reverse/" + reversal.useId };
+  const rows = await transfersOf(tx, use.set_id);
+  const ends = await resolutionsOf(tx, rows);
+  if (rows.some((x) => isDispute(x) && ends.get(x.transfer_id)?.phase === "post")) return { waits: "case" };
+  const answer = await post(tx, {
+    setId: "reverse/" + use.use_id, kind: "reverse", event: { value: use.value_id, terminal: use.terminal, sequence: use.tap, ...partiesOf(use) },
+    corrects: use.set_id, at: reversal.at, quality: reversal.quality, recorded, content: JSON.stringify(reversal.useId),
+    transfers: rows.flatMap((x) => undo(x, ends.get(x.transfer_id))),
+  });
+  if (answer === "exists") return "exists";
+  if (answer !== "posted") return asIncident(answer, "reverse/" + use.use_id);
+  await setState(tx, use, "reversed", use.charged);
+  await retryWaiting(tx, use.value_id, recorded);
+  return "posted";
+}
+
+/**
+ * The terminal says that every tap number up to this one is closed. What a holder brought and its journal lacks will
+ * never be finished there: its reservation is voided. Returns the ids of those uses.
+ */
+export async function closeThrough(tx: Tx, terminal: string, tap: number, recorded: Recording): Promise<string[]> {
+  await tx.insertInto("terminal_closed").values({ terminal, tap })
+    .onConflict((c) => c.column("terminal").doUpdateSet({ tap }).where("terminal_closed.tap", "<", tap)).execute();
+  const open = await tx.selectFrom("value_use").selectAll().where("terminal", "=", terminal).where("tap", "<=", tap)
+    .where("state", "in", ["pending", "waiting"]).where("journal", "=", 0).execute();
+  for (const use of open) await lapse(tx, use, "void", recorded);
+  for (const value of new Set(open.map((x) => x.value_id))) await retryWaiting(tx, value, recorded);
+  return open.map((x) => x.use_id);
+}
+
+/** Ends the reservation of a receipt that nobody acknowledged within `unfinishedDaysMax` (line 23). */
+export async function expireUse(tx: Tx, useId: string, recorded: Recording): Promise<UseAnswer> {
+  const use = await readUse(tx, useId);
+  if (use?.state !== "pending") return "exists";
+  await lapse(tx, use, "expire", recorded);
+  await retryWaiting(tx, use.value_id, recorded);
+  return "lapsed";
+}
+
+/**
+ * Decides a double-use case (line 33). For the merchant: what is pending posts and the bearer, `issuer/{i}/{d}` or
+ * `loss/{kind}`, pays it at once. Against: it is voided.
+ */
+export async function resolveCase(
+  tx: Tx, caseId: string, decision: { merchant: true; bearer: string } | { merchant: false }, recorded: Recording,
+): Promise<Posted> {
+  const opened = await tx.selectFrom("double_use_case").selectAll().where("case_id", "=", caseId).executeTakeFirst();
+  assert(opened !== undefined, "a case that is decided was opened: " + caseId);
+  const account = "dispute/" + caseId;
+  const held = await tx.selectFrom("held").selectAll().where("debit", "=", account).orderBy("transfer_id").execute();
+  const transfers = held.map((x) => resolution(x, decision.merchant ? "post" : "void"));
+  const total = held.reduce((sum, x) => sum + x.amount, 0);
+  if (decision.merchant && total > 0) {
+    transfers.push({ debit: decision.bearer, credit: account, amount: total, currency: held[0]!.currency, phase: "posted" });
+  }
+  const answer = await post(tx, {
+    setId: "resolve/" + caseId, kind: "resolve", event: { value: opened.value_id }, at: recorded.at, quality: 3, recorded: recorded,
+    transfers, content: JSON.stringify(decision),
+  });
+  if (answer !== "posted") return answer;
+  await tx.updateTable("double_use_case").set({ decided: decision.merchant ? decision.bearer : "merchant" }).where("case_id", "=", caseId).execute();
+  await tx.updateTable("subject").set({ ended: 1 }).where("account", "=", account).execute();
+  return answer;
+}
+
+/** Everything that waits for this value, tried again until nothing moves: called whenever a fact about it arrives. */
+export async function retryWaiting(tx: Tx, valueId: string, recorded: Recording): Promise<void> {
+  for (let moved = true; moved;) {
+    moved = await retryIntake(tx, valueId, recorded);
+    const value = await readValue(tx, valueId);
+    if (value === undefined) return;
+    const waiting = await tx.selectFrom("value_use").selectAll().where("value_id", "=", valueId).where("state", "=", "waiting").orderBy("counter").orderBy("use_id").execute();
+    for (const use of waiting) {
+      const answer = await settle(tx, use, (await readValue(tx, valueId))!, recorded);
+      if (typeof answer === "string" || "case" in answer) moved = true;
+    }
+  }
+}
+
+/** Moves the books to what is known about this use. */
+async function settle(tx: Tx, use: ValueUseTable, value: Value, recorded: Recording): Promise<UseAnswer> {
+  switch (use.state) {
+    case "finished": case "reversed": return "exists";
+    case "lapsed": return isProven(use) ? await charge(tx, use, value, recorded) : "lapsed";
+    case "pending": return isProven(use) ? await finish(tx, use, recorded) : "pending";
+    case "waiting": return isProven(use) ? await charge(tx, use, value, recorded) : await reserve(tx, use, value, recorded);
+  }
+}
+
+/** Reserves what an unproven use would cost, unless its counter is taken or its terminal closed without it. */
+async function reserve(tx: Tx, use: ValueUseTable, value: Value, recorded: Recording): Promise<UseAnswer> {
+  const taken = (await sameCounter(tx, use)).some(isProven);
+  if (taken || (use.journal === 0 && use.tap <= await closedAt(tx, use.terminal))) {
+    await setState(tx, use, "lapsed", 0);
+    return "lapsed";
+  }
+  return withRoom(tx, value, use, recorded, async (available) => {
+    const due = shares(value, use);
+    if (available < due.merchant + due.issuer) return { waits: "funds" };
+    return await postUse(tx, use, rows(value, use, due, "pending"), "pending", due.merchant + due.issuer, recorded);
+  });
+}
+
+/** The proof of a reserved use has come: what was reserved posts. */
+async function finish(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<UseAnswer> {
+  const double = await openIfDouble(tx, use, recorded);
+  const answer = (await pendingOf(tx, use.set_id)).length === 0 ? "posted" : await resolve(tx, use.set_id, "post", recorded);
+  if (answer !== "posted") return asIncident(answer, use.set_id);
+  await setState(tx, use, "finished", use.charged);
+  return double === undefined ? "posted" : { case: double };
+}
+
+/** Charges a proven use: in full if the value holds it; as far as it goes if the value is suspended; else it waits. */
+async function charge(tx: Tx, use: ValueUseTable, value: Value, recorded: Recording): Promise<UseAnswer> {
+  const others = await sameCounter(tx, use);
+  for (const x of others) if (!isProven(x) && (x.state === "pending" || x.state === "waiting")) await lapse(tx, x, "void", recorded);
+  const double = await openIfDouble(tx, use, recorded);
+  const suspended = double !== undefined || value.suspended === 1;
+  return await withRoom(tx, value, use, recorded, async (available) => {
+    const due = shares(value, use);
+    if (others.some((x) => x.state === "finished" || x.state === "reversed")) due.issuer = 0;
+    const total = due.merchant + due.issuer;
+    if (available >= total) {
+      const answer = await postUse(tx, use, rows(value, use, due, "posted"), "finished", total, recorded);
+      return answer === "posted" && double !== undefined ? { case: double } : answer;
+    }
+    if (!suspended) return { waits: "funds" };
+    return await chargeRest(tx, use, value, due, toNumber(BigInt(available)), double, recorded);
+  });
+}
+
+/** What is left of the value goes to the merchant first; what the merchant is short of stays pending in the case. */
+async function chargeRest(
+  tx: Tx, use: ValueUseTable, value: Value, due: Shares, left: number, double: string | undefined, recorded: Recording,
+): Promise<UseAnswer> {
+  const caseId = double ?? await openCase(tx, use, use, recorded);
+  const merchant = Math.min(due.merchant, left), issuer = Math.min(due.issuer, left - merchant);
+  const transfers = rows(value, use, { merchant, issuer }, "posted");
+  const short = due.merchant - merchant;
+  if (short > 0) transfers.push({ debit: "dispute/" + caseId, credit: payee(use), amount: short, currency: value.currency, phase: "pending" });
+  const answer = await postUse(tx, use, transfers, "finished", merchant + issuer, recorded);
+  return answer === "posted" ? { case: caseId } : answer;
+}
+
+/**
+ * Runs `work` with what the value can pay now. A surrender that still waits for its horizon gives way: it is voided, and
+ * what the use leaves is reserved for it again, in the same commit (line 18).
+ */
+async function withRoom(
+  tx: Tx, value: Value, use: ValueUseTable, recorded: Recording, work: (available: number) => Promise<UseAnswer>,
+): Promise<UseAnswer> {
+  const account = `${value.code}/${value.value_id}`;
+  const surrendered = await tx.selectFrom("held").selectAll().where("debit", "=", account).where("kind", "=", "surrender").executeTakeFirst();
+  if (surrendered !== undefined) await resolve(tx, surrendered.set_id, "void", recorded);
+  const answer = await work(toNumber((await funds(tx, account, value.currency)).available));
+  if (surrendered !== undefined) await surrenderRest(tx, surrendered, use, recorded);
+  return answer;
+}
+
+async function surrenderRest(tx: Tx, before: TransferTable, use: ValueUseTable, recorded: Recording): Promise<void> {
+  const left = toNumber((await funds(tx, before.debit, before.currency)).available);
+  const [kind, value, n] = before.set_id.split("/");
+  const answer = await post(tx, {
+    setId: `${kind}/${value}/${Number(n) + 1}`, kind: "surrender", event: { value: use.value_id }, corrects: before.set_id, at: before.at, quality: 0, recorded,
+    transfers: left === 0 ? [] : [{ debit: before.debit, credit: before.credit, amount: left, currency: before.currency, phase: "pending" }],
+  });
+  assert(answer === "posted", "the rest of a surrender is reserved again: " + before.set_id);
+}
+
+interface Shares { merchant: number; issuer: number }
+
+/** Who earns what: each party's part is the difference of two rounded cumulative amounts (§1.11). */
+function shares(value: Value, use: ValueUseTable): Shares {
+  const { amount, before, after } = useOf(use);
+  if (value.code === "prepaid") return { merchant: amount, issuer: 0 };
+  const until = (units: number) => round(value.price, units, value.uses);
+  const merchantUntil = (units: number) => round(until(units), value.merchant_share, 10_000);
+  const merchant = merchantUntil(after) - merchantUntil(before);
+  return { merchant, issuer: until(after) - until(before) - merchant };
+}
+
+function rows(value: Value, use: ValueUseTable, due: Shares, phase: "posted" | "pending"): Transfer[] {
+  const debit = `${value.code}/${value.value_id}`, currency = value.currency;
+  const all: Transfer[] = [
+    { debit, credit: `issuer/${useOf(use).issuer}/{d}`, amount: due.issuer, currency, phase },
+    { debit, credit: payee(use), amount: due.merchant, currency, phase },
+  ];
+  return all.filter((x) => x.amount > 0);
+}
+
+function payee(use: ValueUseTable): string {
+  const { pay, merchant } = useOf(use);
+  return pay === undefined ? `merchant/${merchant}/{d}` : `order/${pay.order}`;
+}
+
+async function postUse(tx: Tx, use: ValueUseTable, transfers: Transfer[], state: UseState, charged: number, recorded: Recording): Promise<UseAnswer> {
+  const { pay, at, quality } = useOf(use);
+  const first = pay === undefined ? "use/" + use.use_id : "pay/" + pay.paymentId;
+  const setId = use.lapses === 0 ? first : `${first}/late/${use.lapses}`;
+  const answer = await post(tx, {
+    setId, kind: pay === undefined ? "use" : "pay", at, quality, recorded, transfers, content: use.content,
+    event: { ...partiesOf(use), value: use.value_id, terminal: use.terminal, sequence: use.tap, ...(pay && { order: pay.order }) },
+  });
+  if (answer !== "posted") return asIncident(answer, setId);
+  await tx.updateTable("value_use").set({ state, charged, set_id: setId }).where("use_id", "=", use.use_id).execute();
+  return state === "pending" ? "pending" : "posted";
+}
+
+/** Gives up what a use reserved, if anything; a later proof charges it under a new set. */
+async function lapse(tx: Tx, use: ValueUseTable, phase: "void" | "expire", recorded: Recording): Promise<void> {
+  if (use.state === "pending" && (await pendingOf(tx, use.set_id)).length > 0) await resolve(tx, use.set_id, phase, recorded);
+  await tx.updateTable("value_use").set({ state: "lapsed", charged: 0, lapses: use.lapses + 1 }).where("use_id", "=", use.use_id).execute();
+}
+
+/** Opens a case when another proven receipt has this counter, or a neighbour in the chain names another receipt. */
+async function openIfDouble(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<string | undefined> {
+  const twin = (await sameCounter(tx, use)).find(isProven);
+  if (twin !== undefined) return await openCase(tx, twin, use, recorded);
+  if (use.one_way === 1) return undefined;
+  const before = (await atCounter(tx, use, use.counter - 1)).filter(isProven);
+  if (before.length > 0 && before.every((x) => x.digest !== use.previous)) return await openCase(tx, before[0]!, use, recorded);
+  const stranger = (await atCounter(tx, use, use.counter + 1)).filter(isProven).find((x) => x.previous !== use.digest);
+  return stranger === undefined ? undefined : await openCase(tx, stranger, use, recorded);
+}
+
+async function openCase(tx: Tx, first: ValueUseTable, second: ValueUseTable, recorded: Recording): Promise<string> {
+  const plain = `${second.value_id}-${second.counter}`;
+  const known = await tx.selectFrom("double_use_case").select("decided").where("case_id", "=", plain).executeTakeFirst();
+  const caseId = known === undefined || known.decided === null ? plain : `${plain}-${second.use_id}`;
+  await tx.insertInto("double_use_case").values({
+    case_id: caseId, value_id: second.value_id, counter: second.counter, first_use: first.use_id, second_use: second.use_id,
+    first_evidence: first.evidence, second_evidence: second.evidence, opened_at: recorded.at, decided: null,
+  }).onConflict((c) => c.doNothing()).execute();
+  await tx.insertInto("subject").values({ account: "dispute/" + caseId, kind: "case" }).onConflict((c) => c.doNothing()).execute();
+  await tx.updateTable("value").set({ suspended: 1 }).where("value_id", "=", second.value_id).execute();
+  await tx.updateTable("value_use").set({ case_id: caseId }).where("use_id", "in", [first.use_id, second.use_id]).execute();
+  return caseId;
+}
+
+/** What a reversal does to one row: posted money goes back, from today's accounts; a reservation is voided. */
+function undo(x: TransferTable, end: TransferTable | undefined): Transfer[] {
+  if (x.phase === "posted") return [swapped(x, x.amount)];
+  if (end === undefined) return [resolution(x, "void")];
+  return end.phase === "post" ? [swapped(x, end.amount)] : [];
+}
+
+function swapped(x: TransferTable, amount: number): Transfer {
+  return { debit: x.credit.replace(/^((?:merchant|issuer)\/.*)\/\d+$/, "$1/{d}"), credit: x.debit, amount, currency: x.currency, phase: "posted" };
+}
+
+async function resolutionsOf(tx: Tx, found: TransferTable[]): Promise<Map<string | null, TransferTable>> {
+  if (found.length === 0) return new Map();
+  const ends = await tx.selectFrom("transfer").selectAll().where("resolves", "in", found.map((x) => x.transfer_id)).execute();
+  return new Map(ends.map((x) => [x.resolves, x]));
+}
+
+async function addUse(tx: Tx, use: Use, content: string): Promise<void> {
+  await tx.insertInto("value_use").values({
+    use_id: use.useId, value_id: use.valueId, counter: counterOf(use), digest: use.useId, previous: use.previous, content,
+    terminal: use.terminal, tap: use.tap, state: "waiting", charged: 0, lapses: 0, case_id: null, evidence: use.evidence ?? null,
+    set_id: use.pay === undefined ? "use/" + use.useId : "pay/" + use.pay.paymentId,
+    journal: use.source === "holder" ? 0 : 1, acknowledged: Number(use.acknowledged), one_way: Number(use.oneWayStep !== undefined),
+  }).execute();
+}
+
+async function addFacts(tx: Tx, known: ValueUseTable, use: Use): Promise<void> {
+  await tx.updateTable("value_use").set({
+    journal: Math.max(known.journal, use.source === "holder" ? 0 : 1),
+    acknowledged: Math.max(known.acknowledged, Number(use.acknowledged)),
+    evidence: use.acknowledged ? use.evidence ?? known.evidence : known.evidence,
+  }).where("use_id", "=", use.useId).execute();
+}
+
+function addsFact(known: ValueUseTable, use: Use): boolean {
+  return (use.source !== "holder" && known.journal === 0) || (use.acknowledged && known.acknowledged === 0);
+}
+
+/** A use of a value that is not issued yet waits; each bringer's record by itself, since each may hold another fact. */
+async function waitForValue(tx: Tx, use: Use, recorded: Recording): Promise<UseAnswer> {
+  const waiting = await tx.selectFrom("intake").selectAll().where("value_id", "=", use.valueId).where("kind", "=", "use").execute();
+  const same = waiting.map((x) => JSON.parse(x.content) as Use).find((x) => x.useId === use.useId);
+  if (same !== undefined && contentOf(same) !== contentOf(use)) return { incident: "use/" + use.useId };
+  const record = `${use.useId}/${use.source === "holder" ? "holder" : "journal"}/${Number(use.acknowledged)}`;
+  return await wait(tx, "use", record, use.valueId, "value", use, recorded);
+}
+
+async function wait(
+  tx: Tx, kind: "use" | "reverse", id: string, valueId: string, waitsFor: "value" | "use", content: Use | Reversal, recorded: Recording,
+): Promise<UseAnswer> {
+  await tx.insertInto("intake").values({
+    record_id: `${kind}/${id}`, kind, value_id: valueId, waits_for: waitsFor, content: JSON.stringify(content), recorded_at: recorded.at,
+  }).onConflict((c) => c.doNothing()).execute();
+  return { waits: waitsFor };
+}
+
+/** Takes up records of the intake whose value or use has come. True when one of them did something. */
+async function retryIntake(tx: Tx, valueId: string, recorded: Recording): Promise<boolean> {
+  const records = await tx.selectFrom("intake").selectAll().where("value_id", "=", valueId).orderBy("kind", "desc").execute();
+  for (const x of records) {
+    const ready = x.kind === "use" ? await readValue(tx, valueId) : await readUse(tx, (JSON.parse(x.content) as Reversal).useId);
+    if (ready === undefined) continue;
+    await tx.deleteFrom("intake").where("record_id", "=", x.record_id).execute();
+    if (x.kind === "use") await recordUse(tx, JSON.parse(x.content) as Use, recorded);
+    else await reverseUse(tx, JSON.parse(x.content) as Reversal, recorded);
+    return true;
+  }
+  return false;
+}
+
+/** What the receipt says, without who brought it. Fields in one order, so that equal receipts are equal texts. */
+function contentOf(use: Use): string {
+  const { useId, valueId, counter, previous, terminal, tap, merchant, issuer, amount, before, after, at, quality, oneWayStep, pay } = use;
+  return JSON.stringify({
+    useId, valueId, counter, previous, terminal, tap, merchant, issuer, amount, before, after, at, quality, oneWayStep,
+    pay: pay && { paymentId: pay.paymentId, order: pay.order },
+  });
+}
+
+const useOf = (use: ValueUseTable) => JSON.parse(use.content) as Omit<Use, "acknowledged" | "source">;
+const partiesOf = (use: ValueUseTable) => ({ merchant: useOf(use).merchant, issuer: useOf(use).issuer });
+const isProven = (use: ValueUseTable) => use.journal === 1 && (use.acknowledged === 1 || use.one_way === 1);
+const isDispute = (x: TransferTable) => x.debit.startsWith("dispute/");
+/** One-way uses are kept at the negative of their step, outside the chain. */
+const counterOf = (use: Use) => (use.oneWayStep === undefined ? use.counter : -use.oneWayStep);
+
+const readUse = (tx: Tx, useId: string) => tx.selectFrom("value_use").selectAll().where("use_id", "=", useId).executeTakeFirst();
+const readValue = (tx: Tx, valueId: string) => tx.selectFrom("value").selectAll().where("value_id", "=", valueId).executeTakeFirst();
+const atCounter = (tx: Tx, use: ValueUseTable, counter: number) =>
+  tx.selectFrom("value_use").selectAll().where("value_id", "=", use.value_id).where("counter", "=", counter).orderBy("use_id").execute();
+const sameCounter = async (tx: Tx, use: ValueUseTable) => (await atCounter(tx, use, use.counter)).filter((x) => x.use_id !== use.use_id);
+
+async function closedAt(tx: Tx, terminal: string): Promise<number> {
+  return (await tx.selectFrom("terminal_closed").select("tap").where("terminal", "=", terminal).executeTakeFirst())?.tap ?? -1;
+}
+
+async function setState(tx: Tx, use: ValueUseTable, state: UseState, charged: number): Promise<void> {
+  await tx.updateTable("value_use").set({ state, charged }).where("use_id", "=", use.use_id).execute();
+}
+
+function asIncident(answer: Posted, setId: string): Incident {
+  return typeof answer === "object" && "incident" in answer ? answer : { incident: setId };
+}
