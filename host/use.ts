@@ -15,7 +15,7 @@ import {
   funds, pendingOf, post, resolution, resolve, transfersOf, type Incident, type Posted, type Recording, type Transfer,
 } from "./ledger.js";
 import { round, toNumber } from "./money.js";
-import type { TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
+import type { TransferSetTable, TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
 
 export interface Use {
   /** First 16 bytes of SHA-256 of the receipt (one-way: of the beacon), hexadecimal. */
@@ -76,6 +76,7 @@ export async function reverseUse(tx: Tx, reversal: Reversal, recorded: Recording
   if (answer === "exists") return "exists";
   if (answer !== "posted") return asIncident(answer, "reverse/" + use.use_id);
   await setState(tx, use, "reversed", use.charged);
+  await extendSurrender(tx, use.value_id, recorded);
   await retryWaiting(tx, use.value_id, recorded);
   return "posted";
 }
@@ -160,7 +161,7 @@ async function reserve(tx: Tx, use: ValueUseTable, value: Value, recorded: Recor
     await setState(tx, use, "lapsed", 0);
     return "lapsed";
   }
-  return withRoom(tx, value, use, recorded, async (available) => {
+  return withRoom(tx, value, recorded, async (available) => {
     const due = shares(value, use);
     if (available < due.merchant + due.issuer) return { waits: "funds" };
     return await postUse(tx, use, rows(value, use, due, "pending"), "pending", due.merchant + due.issuer, recorded);
@@ -182,7 +183,7 @@ async function charge(tx: Tx, use: ValueUseTable, value: Value, recorded: Record
   for (const x of others) if (!isProven(x) && (x.state === "pending" || x.state === "waiting")) await lapse(tx, x, "void", recorded);
   const double = await openIfDouble(tx, use, recorded);
   const suspended = double !== undefined || value.suspended === 1;
-  return await withRoom(tx, value, use, recorded, async (available) => {
+  return await withRoom(tx, value, recorded, async (available) => {
     const due = shares(value, use);
     if (others.some((x) => x.state === "finished" || x.state === "reversed")) due.issuer = 0;
     const total = due.merchant + due.issuer;
@@ -191,7 +192,7 @@ async function charge(tx: Tx, use: ValueUseTable, value: Value, recorded: Record
       return answer === "posted" && double !== undefined ? { case: double } : answer;
     }
     if (!suspended) return { waits: "funds" };
-    return await chargeRest(tx, use, value, due, toNumber(BigInt(available)), double, recorded);
+    return await chargeRest(tx, use, value, due, available, double, recorded);
   });
 }
 
@@ -212,23 +213,44 @@ async function chargeRest(
  * Runs `work` with what the value can pay now. A surrender that still waits for its horizon gives way: it is voided, and
  * what the use leaves is reserved for it again, in the same commit (line 18).
  */
-async function withRoom(
-  tx: Tx, value: Value, use: ValueUseTable, recorded: Recording, work: (available: number) => Promise<UseAnswer>,
-): Promise<UseAnswer> {
-  const account = `${value.code}/${value.value_id}`;
-  const surrendered = await tx.selectFrom("held").selectAll().where("debit", "=", account).where("kind", "=", "surrender").executeTakeFirst();
-  if (surrendered !== undefined) await resolve(tx, surrendered.set_id, "void", recorded);
-  const answer = await work(toNumber((await funds(tx, account, value.currency)).available));
-  if (surrendered !== undefined) await surrenderRest(tx, surrendered, use, recorded);
+async function withRoom(tx: Tx, value: Value, recorded: Recording, work: (available: number) => Promise<UseAnswer>): Promise<UseAnswer> {
+  const open = await openSurrender(tx, value.value_id);
+  if (open !== undefined) await voidHeld(tx, open.set_id, recorded);
+  const { available } = await funds(tx, `${value.code}/${value.value_id}`, value.currency);
+  const answer = await work(toNumber(available));
+  if (open !== undefined) await surrenderRest(tx, value, open, recorded);
   return answer;
 }
 
-async function surrenderRest(tx: Tx, before: TransferTable, use: ValueUseTable, recorded: Recording): Promise<void> {
-  const left = toNumber((await funds(tx, before.debit, before.currency)).available);
-  const [kind, value, n] = before.set_id.split("/");
+/** Money came back to the value: if its holder has surrendered it, that is reserved, too. */
+async function extendSurrender(tx: Tx, valueId: string, recorded: Recording): Promise<void> {
+  const open = await openSurrender(tx, valueId);
+  const value = await readValue(tx, valueId);
+  if (open === undefined || value === undefined) return;
+  await voidHeld(tx, open.set_id, recorded);
+  await surrenderRest(tx, value, open, recorded);
+}
+
+/** The newest surrender of this value, unless its horizon has passed. */
+async function openSurrender(tx: Tx, valueId: string): Promise<TransferSetTable | undefined> {
+  const sets = await tx.selectFrom("transfer_set").selectAll().where("value_id", "=", valueId).where("kind", "=", "surrender").execute();
+  if (sets.some((x) => x.set_id.endsWith("/post"))) return undefined;
+  const number = (x: TransferSetTable) => Number(x.set_id.split("/")[2]);
+  return sets.filter((x) => x.set_id.split("/").length === 3).sort((a, b) => number(b) - number(a))[0];
+}
+
+async function voidHeld(tx: Tx, setId: string, recorded: Recording): Promise<void> {
+  if ((await pendingOf(tx, setId)).length > 0) await resolve(tx, setId, "void", recorded);
+}
+
+async function surrenderRest(tx: Tx, value: Value, before: TransferSetTable, recorded: Recording): Promise<void> {
+  const debit = `${value.code}/${value.value_id}`, order = before.order_id!, currency = value.currency;
+  const left = toNumber((await funds(tx, debit, currency)).available);
+  const [kind, id, n] = before.set_id.split("/");
   const answer = await post(tx, {
-    setId: `${kind}/${value}/${Number(n) + 1}`, kind: "surrender", event: { value: use.value_id }, corrects: before.set_id, at: before.at, quality: 0, recorded,
-    transfers: left === 0 ? [] : [{ debit: before.debit, credit: before.credit, amount: left, currency: before.currency, phase: "pending" }],
+    setId: `${kind}/${id}/${Number(n) + 1}`, kind: "surrender", event: { value: value.value_id, order }, corrects: before.set_id,
+    at: before.at, quality: before.quality, recorded,
+    transfers: left === 0 ? [] : [{ debit, credit: "refund/" + order, amount: left, currency, phase: "pending" }],
   });
   assert(answer === "posted", "the rest of a surrender is reserved again: " + before.set_id);
 }
@@ -276,6 +298,7 @@ async function postUse(tx: Tx, use: ValueUseTable, transfers: Transfer[], state:
 async function lapse(tx: Tx, use: ValueUseTable, phase: "void" | "expire", recorded: Recording): Promise<void> {
   if (use.state === "pending" && (await pendingOf(tx, use.set_id)).length > 0) await resolve(tx, use.set_id, phase, recorded);
   await tx.updateTable("value_use").set({ state: "lapsed", charged: 0, lapses: use.lapses + 1 }).where("use_id", "=", use.use_id).execute();
+  await extendSurrender(tx, use.value_id, recorded);
 }
 
 /** Opens a case when another proven receipt has this counter, or a neighbour in the chain names another receipt. */

@@ -172,6 +172,20 @@ describe("surrender", () => {
   }));
 });
 
+test("a surrender holds what is left, whenever uses, their end and their reversal arrive", async () => {
+  const facts: Action[] = [
+    used(step(1)), used(step(2)), reversed(step(2)), used(step(3, { source: "holder" })), closed("t-s3", 5),
+    (tx) => surrender(tx, { valueId: "V", n: 1, order: "o" }, when),
+  ];
+  for (let seed = 1; seed <= 60; seed++) await withBooks(async (db) => {
+    await runAll(db, [...loaded, ...shuffle(facts, random(seed))]);
+    expect(await funds(db, "prepaid/V", "JPY"), `seed ${seed}`).toEqual({ owed: 850n, available: 0n });
+    await one(db, (tx) => finishSurrender(tx, "V", recorded));
+    expect((await funds(db, "refund/o", "JPY")).owed).toBe(850n);
+    expect(await checkBooks(db)).toEqual([]);
+  });
+});
+
 test("thirty terminals race for one value: it pays six, the rest wait", () => withBooks(async (db) => {
   await runAll(db, loaded);
   await Promise.all(Array.from({ length: 30 }, (_, i) => one(db, used(step(i + 1)))));
