@@ -30,6 +30,15 @@ export const limits = {
   /** A value's claims, so that the one-way code stays under 420 characters. */
   valueClaimsBytesMax: 400,
   zonesMax: 16,
+  /** Items of a list in a configuration or a sync message. */
+  listItemsMax: 4096,
+  /** An envelope at the host's door, and one to a handset. */
+  envelopeBytesMax: 65536,
+  envelopeToHandsetBytesMax: 16384,
+  /** Journal entries in one batch: about 200 finished records fill an envelope. */
+  batchEntriesMax: 200,
+  /** A signed status list as it travels: a million values with one in a hundred set need 15 KB. */
+  statusListBytesMax: 1048576,
   kindsMax: 16,
   /** Clauses of one rule. */
   clausesMax: 12,

@@ -25,6 +25,8 @@ export interface Crypto {
   publicKey(secret: Uint8Array): Uint8Array | undefined;
   /** ECDH: the shared point's x, 32 bytes; undefined when `publicKey` is no point of the curve. */
   agree(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+  /** Both coordinates of a compressed point, x ‖ y, 64 bytes; undefined when it is no point of the curve. */
+  coordinates(publicKey: Uint8Array): Uint8Array | undefined;
 }
 
 /** A public key from its x alone, as handshakes send it: the point with even y. ECDH's answer does not depend on the choice. */

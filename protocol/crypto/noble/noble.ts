@@ -31,4 +31,6 @@ export const nobleCrypto: Crypto = {
     publicKey.length === 33 && attempt(() => p256.verify(signature, message, publicKey, { lowS: false })) === true,
   agree: (secret, publicKey) =>
     publicKey.length === 33 ? attempt(() => p256.getSharedSecret(secret, publicKey, true).subarray(1)) : undefined,
+  coordinates: (publicKey) =>
+    publicKey.length === 33 ? attempt(() => p256.Point.fromBytes(publicKey).toBytes(false).subarray(1)) : undefined,
 };

@@ -96,4 +96,8 @@ export const nodeCrypto: Crypto = {
     if (own === undefined || peer === undefined) return undefined;
     return attempt(() => new Uint8Array(diffieHellman({ privateKey: own, publicKey: peer })));
   },
+  coordinates: (publicKey) => (publicKey.length !== 33 ? undefined : attempt(() => {
+    const full = ECDH.convertKey(publicKey, curve, undefined, undefined, "uncompressed") as Buffer;
+    return new Uint8Array(full.subarray(1));
+  })),
 };
