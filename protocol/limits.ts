@@ -42,6 +42,8 @@ export const limits = {
   kindsMax: 16,
   /** Clauses of one rule. */
   clausesMax: 12,
+  /** A value of so many uses is a pass: its uses are not worth counting. */
+  passUses: 1000000,
   /** Beacon step, seconds, and the steps on each side of the terminal's clock that are accepted. */
   beaconStepSeconds: 15,
   beaconStepsAround: 1,

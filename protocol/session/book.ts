@@ -13,18 +13,20 @@ export type Ladder = "fresh" | "offline" | "reduced" | "closed";
 
 /** What own journal and neighbours together say of a value: the last use that anyone here heard of. */
 export interface UseNotice {
-  /** Highest counter finished or heard. */
+  /** Highest counter finished or heard; 0 when only beacons were. */
   counter: number;
   /** What this terminal itself accepted on `baseCounter`, in the value's unit. */
   spentOnBase: number;
   baseCounter: number;
   /** Uses finished here on the present UTC day. */
   usesToday: number;
-  /** Of the use with the highest counter; 0 when not known. */
+  /** Of the newest use; 0 when not known. */
   lastAction: number;
   lastAt: number;
   /** Highest seen. */
   ownerSequence: number;
+  /** Uses by beacon, outside the counter chain. */
+  beaconUses: number;
 }
 
 /**
@@ -34,9 +36,9 @@ export interface UseNotice {
 export type FinishedOutcome = "finished" | "turned" | "not_turned" | "unknown" | "reversed" | "reopened";
 
 /** A signed or MACed reversal as the journal keeps it. */
-export interface KeptReversal { terminal: Uint8Array; reason: number; at: number; proof: Uint8Array }
+export interface KeptReversal { reversal: Uint8Array; at: number; proof: Uint8Array }
 
-/** What the own journal says of one use: the record `entry` that finished it, and what became of it. */
+/** What the own journal says of one use: the record that finished it, and what became of it. */
 export interface FinishedUse {
   outcome: FinishedOutcome;
   profile: "A" | "B";
@@ -48,6 +50,8 @@ export interface FinishedUse {
   receiptDigest: Uint8Array;
   valueId: Uint8Array;
   counter: number;
+  /** Times the gate opened once more for it after a power cut. */
+  reopened: number;
   /** With outcome `reversed`. */
   reversal: KeptReversal | undefined;
 }
@@ -59,7 +63,8 @@ export interface Book {
   /** 0 good, 1 revoked, 2 suspended, undefined: no list, or not readable. */
   status(statusIndex: number): 0 | 1 | 2 | undefined;
   ladder(): Ladder;
-  notice(valueId: Uint8Array): UseNotice | undefined;
+  /** `today`: the present UTC day. */
+  notice(valueId: Uint8Array, today: number): UseNotice | undefined;
   /** From the own journal only. */
   finished(valueId: Uint8Array, counter: number): FinishedUse | undefined;
   /** To whom this terminal gave the right to finish a receipt (the last handover entry), by certificate or terminal id. */
@@ -77,6 +82,8 @@ export interface Book {
   /** One-way class: has this (value, step) been accepted, and when was the value last accepted in this zone? */
   beaconSeen(valueId: Uint8Array, step: number): boolean;
   lastBeacon(valueId: Uint8Array, zone: number): { action: number; at: number } | undefined;
+  /** The host answered within the last minute. */
+  onLine(): boolean;
 }
 
 /** Handed to every step: the moment, the machine's cryptography, and the book. */
@@ -93,48 +100,5 @@ export interface Given {
 /** A public key of the provider, found by its short id. */
 export interface ProviderKey { kid: Uint8Array; publicKey: Uint8Array }
 
-/** Keys of a profile B group in one epoch. */
-export interface GroupKeys {
-  group: number;
-  epoch: number;
-  grantKey: Uint8Array;
-  deriveKey: Uint8Array;
-  receiptKey: Uint8Array;
-}
-
 /** A certificate as it travels and as it reads. */
 export interface HeldCertificate { signed: SignedClaims; decoded: TerminalCertificate }
-
-/** What is known of a finished use beside the record itself, so that the book need not decode it. */
-export interface FinishedMeta {
-  valueId: Uint8Array;
-  counter: number;
-  /** Tap number and id of the terminal that made the receipt; `ownTap` is false when it was handed over. */
-  tap: number;
-  terminal: Uint8Array;
-  ownTap: boolean;
-  receiptDigest: Uint8Array;
-  kind: string;
-  action: number;
-  amount: number;
-  after: number;
-  at: number;
-  quality: number;
-  until: number;
-  /** 0 where the base is the certificate. */
-  baseCounter: number;
-  ownerSequence: number;
-  statusIndex: number;
-  /** End of the value's window: how long its notice must be kept. */
-  expires: number;
-}
-
-/** What the verifier asks to be appended to the journal. */
-export type Entry =
-  | { kind: "finished"; profile: "A" | "B"; record: Uint8Array; meta: FinishedMeta }
-  | { kind: "beacon"; record: Uint8Array; valueId: Uint8Array; step: number; zone: number; action: number; at: number; expires: number }
-  | { kind: "outcome"; valueId: Uint8Array; counter: number; outcome: "turned" | "not_turned"; at: number; quality: number }
-  | { kind: "reopened"; valueId: Uint8Array; counter: number; at: number; quality: number }
-  | { kind: "reversal"; valueId: Uint8Array; counter: number; reversal: Uint8Array; proof: Uint8Array; kept: KeptReversal }
-  | { kind: "handover"; valueId: Uint8Array; counter: number; to: Uint8Array; receiptDigest: Uint8Array; at: number; quality: number }
-  | { kind: "closed"; tap: number };

@@ -7,7 +7,7 @@
  */
 import type { Crypto } from "../crypto/crypto.js";
 import { copy, join, utf8 } from "../wire/bytes.js";
-import { finish, writeArray, writeBytes, writeText, writer } from "../wire/cbor.js";
+import { finish, writeArray, writeBytes, writeInt, writeText, writer } from "../wire/cbor.js";
 import { macHeader, macStructure, sigStructure, signHeader } from "../wire/cose.js";
 
 export const none = new Uint8Array(0);
@@ -83,4 +83,13 @@ export function bytes4(n: number): Uint8Array {
 }
 export function fromBytes4(bytes: Uint8Array): number {
   return bytes[0]! * 16777216 + ((bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!);
+}
+
+/** What the MAC of an outcome covers: its items after the type. */
+export function outcomeToMac(code: number, at: number, reversalMac: Uint8Array | undefined): Uint8Array {
+  const w = writer();
+  writeArray(w, reversalMac === undefined ? 1 : 3);
+  writeInt(w, code);
+  if (reversalMac !== undefined) { writeInt(w, at); writeBytes(w, reversalMac); }
+  return finish(w);
 }

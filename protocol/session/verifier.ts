@@ -4,93 +4,23 @@
  * `step(v, input, given)` takes one event and answers what to do, in order; the verifier itself waits, sends and stores
  * nothing. It serves one tap at a time and forgets everything but its pending receipts when the power is cut.
  */
-import type { SignedClaims } from "../wire/certificate.js";
-import type { Want } from "../wire/message.js";
-import type { Entry, Given, GroupKeys, HeldCertificate, ProviderKey } from "./book.js";
-
-/** What one terminal is. `want` may be replaced between taps (a till's amount); the rest stays. */
-export interface VerifierSettings {
-  /** A gate may open once more after a power cut, a till never. */
-  role: "gate" | "till";
-  /** Profile A: own certificate. Undefined on a board that has profile B only. */
-  certificate: HeldCertificate | undefined;
-  /** 8 bytes, for the life of the box. */
-  terminalId: Uint8Array;
-  /** Profile B. */
-  group: GroupKeys | undefined;
-  /** `profileA` and `profileB` of `profile-a.ts`, `profile-b.ts`: a bundle holds only what it names. */
-  profiles: TerminalProfile[];
-  /** Accepts beacons (`oneway.ts`). */
-  oneWay: boolean;
-  want: Want;
-  zones: number[];
-  /** The provider's keys for values and for terminal certificates. */
-  valueKeys: ProviderKey[];
-  certificateKeys: ProviderKey[];
-  hasSensor: boolean;
-  /** A receipt may be resumed for so long. */
-  resumeSeconds: number;
-  /** How often a gate opens again for a use whose outcome a power cut hid: 0 or 1. */
-  reopen: number;
-  passageMs: number;
-  pendingMax: number;
-}
-
-/** What happens to a verifier. */
-export type Input =
-  /** A handset was heard, or the terminal polls. `secret`: 32 fresh random bytes (profile B only: 8); `tap`: the next tap number. */
-  | { type: "heard"; tap: number; secret: Uint8Array }
-  | { type: "message"; bytes: Uint8Array }
-  | { type: "agreed"; shared: Uint8Array | undefined }
-  | { type: "signed"; signature: Uint8Array | undefined }
-  | { type: "appended" }
-  | { type: "append_failed" }
-  /** The passage sensor turned. */
-  | { type: "turned" }
-  /** The owner's answer to `ask_owner`: 0 given, a refusal code, or −1 when nobody answered. */
-  | { type: "handover"; code: number }
-  /** Another terminal asks for the right to finish a receipt of ours (`by`: its certificate or terminal id). */
-  | { type: "handover_asked"; by: Uint8Array; receipt: Uint8Array; proof: Uint8Array }
-  /** Close all tap numbers up to `tap`, the last one issued. Ignored while a use is being recorded or the gate is open. */
-  | { type: "close"; tap: number }
-  | { type: "time" };
-
-/** What the board has to do, in this order. */
-export type Effect =
-  | { do: "send"; bytes: Uint8Array }
-  /** ECDH of the certified agreement key with this point; answered by `agreed`. */
-  | { do: "agree"; publicKey: Uint8Array }
-  /** Signature of the certified signing key; answered by `signed`. */
-  | { do: "sign"; key: "signing"; message: Uint8Array }
-  /** Durable before `appended` is said. */
-  | { do: "append"; entry: Entry }
-  /** Durable before the next `append`; no answer. */
-  | { do: "append_lazy"; entry: Entry }
-  | { do: "open" }
-  /** 0: accepted; else a refusal code. `since`: when, for the text. */
-  | { do: "show"; code: number; since: number }
-  /** Answered by `handover` within 1.5 s, or taken as nobody. `owner`: who made the receipt, or to whom we gave it. */
-  | { do: "ask_owner"; owner: Uint8Array; receipt: Uint8Array; proof: Uint8Array; valueId: Uint8Array; counter: number }
-  /** Our answer to `handover_asked`: 0 given. */
-  | { do: "handover_answer"; to: Uint8Array; code: number }
-  /** The tap ended; the verifier is idle. */
-  | { do: "done" };
-
-export type VerifierState = "idle" | "greeted" | "agreeing" | "signing" | "answered" | "asking" | "recording" | "open"
-  | "recording_outcome" | "reversing" | "recording_reversal" | "handing" | "closing" | "out_of_service";
-
-/** One profile's way to open, prove and answer (filled in by `profile-a.ts` and `profile-b.ts`). */
-export interface TerminalProfile { letter: "A" | "B" }
-
-export interface Verifier {
-  settings: VerifierSettings;
-  state: VerifierState;
-  /** Monotonic milliseconds, or −1: nothing to wait for. */
-  deadline: number;
-}
+import type { FinishedUse, Given } from "./book.js";
+import type { Effect, Input, Verifier, VerifierSettings, VerifierState } from "./events.js";
+import { judgeUse, wrongKind } from "./judge.js";
+import { beaconVerdict } from "./oneway.js";
+import { forget, nextReceipt, pendingFor, remember } from "./pending.js";
+import { closeTap, newTap, type Presented, type Tap, type TerminalProfile } from "./profile.js";
+import { judgeHandover, judgeInquiry, judgeResume, mayFinish } from "./resume.js";
+import { bytes4, none } from "./transcript.js";
+import { limits } from "../limits.js";
+import { mayBeClear, refusal } from "../refusal.js";
+import { equal } from "../wire/bytes.js";
+import { certificateId } from "../wire/certificate.js";
+import * as m from "../wire/message.js";
+import { encodeReceipt, encodeReversal } from "../wire/receipt.js";
 
 export function makeVerifier(settings: VerifierSettings): Verifier {
-  return { settings: settings, state: "idle", deadline: -1 };
+  return { settings: settings, state: "idle", deadline: -1, tap: undefined, pending: [], handing: undefined, reversing: undefined };
 }
 
 /** When `step` wants an input `time` at the latest, or −1. */
@@ -99,7 +29,370 @@ export function deadline(v: Verifier): number {
 }
 
 export function step(v: Verifier, input: Input, given: Given): Effect[] {
-  if (input.type === "time" && given.nowMs >= v.deadline) v.deadline = -1;
-  return [];
+  if (v.state === "out_of_service") return input.type === "heard" ? clearStop(refusal.out_of_service) : [];
+  switch (input.type) {
+    case "heard": return greet(v, input.tap, input.secret, given);
+    case "message": return hear(v, input.bytes, given);
+    case "beacon": return heardBeacon(v, input.bytes, given);
+    case "agreed": return v.state === "agreeing" ? opened(v, input.shared, given) : [];
+    case "signed": return v.state === "signing" ? answer(v, input.signature, given) : v.state === "reversing" ? reversalSigned(v, input.signature) : [];
+    case "appended": return appended(v, given);
+    case "append_failed": return isWriting(v.state) ? fallOut(v) : [];
+    case "turned": return v.state === "open" ? passed(v, true, given) : [];
+    case "handover": return v.state === "asking" ? handedOver(v, input.code, given) : [];
+    case "handover_asked": return handOver(v, input.by, input.receipt, input.proof, given);
+    case "close": return close(v, input.tap);
+    case "time": return timeUp(v, given);
+  }
 }
-export type { SignedClaims };
+
+function isWriting(state: VerifierState): boolean {
+  return state === "recording" || state === "recording_reversal" || state === "handing" || state === "closing";
+}
+
+function become(v: Verifier, state: VerifierState, until: number): void {
+  v.state = state;
+  v.deadline = until;
+}
+
+/** The tap's keys are erased when it ends. */
+function idle(v: Verifier): Effect[] {
+  if (v.tap !== undefined) closeTap(v.tap);
+  v.tap = undefined;
+  become(v, "idle", -1);
+  return [{ do: "done" }];
+}
+
+function send(bytes: Uint8Array, last: boolean): Effect {
+  return { do: "send", bytes: bytes, first: false, last: last };
+}
+
+function show(v: Verifier, code: number, since: number): Effect {
+  const p = v.tap === undefined ? undefined : v.tap.presented;
+  const proved = code === 0 || code >= refusal.terminal_unknown;
+  return { do: "show", code: code, since: since, value: proved && p !== undefined ? p.value : undefined, receipt: v.tap === undefined || code !== 0 ? undefined : v.tap.receipt };
+}
+
+function clearStop(code: number): Effect[] {
+  return [{ do: "show", code: code, since: 0, value: undefined, receipt: undefined }, { do: "send", bytes: m.encodeStop(code), first: true, last: true }];
+}
+
+// ---- greeting ---------------------------------------------------------------------------------------------------------
+
+/** idle → greeted: tap number + 1, fresh ephemeral, hello. A new handset ends a tap that nobody acknowledged. */
+function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given): Effect[] {
+  if (v.state === "open") return clearStop(refusal.busy);
+  if (v.state !== "idle" && v.state !== "greeted" && v.state !== "answered") return [];
+  if (v.tap !== undefined) closeTap(v.tap);
+  const s = v.settings;
+  const certified = s.certificate !== undefined;
+  const nonce = certified ? given.crypto.publicKey(secret)!.subarray(1) : secret.subarray(0, 8);
+  const terminal = certified ? certificateId(given.crypto, s.certificate!.signed.claims) : s.terminalId;
+  const hello = m.encodeHello({
+    version: m.protocolVersion, offer: offered(s), tap: bytes4(tapNumber), nonce: nonce, terminal: terminal, want: s.want,
+    group: s.group === undefined ? undefined : { group: s.group.group, epoch: s.group.epoch },
+  });
+  v.tap = newTap(tapNumber, s.want, hello, terminal, secret);
+  become(v, "greeted", given.nowMs + limits.presentationWithinMs);
+  return [{ do: "send", bytes: hello, first: true, last: false }];
+}
+
+function offered(s: VerifierSettings): number {
+  let bits = s.oneWay ? m.offer.oneWay : 0;
+  for (const profile of s.profiles) bits |= profile.letter === "A" ? m.offer.profileA : m.offer.profileB;
+  return bits;
+}
+
+// ---- messages ---------------------------------------------------------------------------------------------------------
+
+function hear(v: Verifier, bytes: Uint8Array, given: Given): Effect[] {
+  const tap = v.tap;
+  if (tap === undefined) return [];
+  if (tap.heard !== undefined && tap.answer !== undefined && equal(bytes, tap.heard)) return [send(tap.answer, v.state === "open")];
+  const type = m.messageType(bytes);
+  if (type === m.type.ask && v.state === "greeted") return asked(v, tap, bytes);
+  if (type === m.type.presentation && v.state === "greeted") return presented(v, tap, bytes, given);
+  if (type === m.type.acknowledgement && v.state === "answered") return acknowledged(v, tap, bytes, given);
+  return ignored(v, tap);
+}
+
+/** Unlisted input is ignored; after three the tap ends. A gate that is recording or open is not disturbed. */
+function ignored(v: Verifier, tap: Tap): Effect[] {
+  tap.ignored++;
+  if (tap.ignored < 3 || (v.state !== "greeted" && v.state !== "answered")) return [];
+  return stop(v, refusal.bad_message);
+}
+
+/** A hint in clear, for when nothing protected can be said. */
+function stop(v: Verifier, code: number): Effect[] {
+  const said: Effect[] = [show(v, code, 0), send(m.encodeStop(code), true)];
+  return said.concat(idle(v));
+}
+
+function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
+  const what = m.decodeAsk(bytes);
+  if (what === m.asking.certificate) {
+    if (tap.certificateSent || v.settings.certificate === undefined) return ignored(v, tap);
+    tap.certificateSent = true;
+    tap.heard = bytes;
+    tap.answer = m.encodeCertificate(v.settings.certificate.signed);
+    return [send(tap.answer, false)];
+  }
+  return what < 0 ? ignored(v, tap) : idle(v);
+}
+
+function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effect[] {
+  tap.presentation = bytes;
+  tap.answer = undefined;
+  for (const profile of v.settings.profiles) {
+    const peer = profile.peer(bytes);
+    if (peer === undefined) continue;
+    tap.profile = profile;
+    if (peer.length === 0) return opened(v, none, given);
+    become(v, "agreeing", v.deadline);
+    return [{ do: "agree", publicKey: peer }];
+  }
+  const known = m.presentationProfile(bytes);
+  return known === "" ? ignored(v, tap) : stop(v, refusal.unsupported_version);
+}
+
+/** Opens what is shown, proves it, and judges it. */
+function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effect[] {
+  const tap = v.tap!;
+  const p = shared === undefined ? undefined : tap.profile!.open(tap, shared, v.settings, given);
+  if (p === undefined) return tap.secured ? refuse(v, refusal.bad_message, 0, given) : stop(v, refusal.bad_message);
+  if (given.book.journalFull()) return refuse(v, refusal.terminal_full, 0, given);
+  if (wrongKind(p.value, v.settings.want)) return refuse(v, refusal.wrong_kind, 0, given);
+  const code = tap.profile!.genuine(tap, p, v.settings, given);
+  if (code !== 0) return refuse(v, code, 0, given);
+  tap.presented = p;
+  if (p.intent === m.intent.use) return use(v, tap, p, given);
+  return p.intent === m.intent.resume ? resume(v, tap, p, given) : inquire(v, tap, p, given);
+}
+
+/** A refusal that the handset can believe; in clear only where nothing is protected yet. */
+function refuse(v: Verifier, code: number, since: number, given: Given): Effect[] {
+  const tap = v.tap!;
+  if (!tap.secured) return stop(v, mayBeClear(code) ? code : refusal.bad_message);
+  const said: Effect[] = [show(v, code, since), send(tap.profile!.refusedMessage(tap, code, since, given), true)];
+  return said.concat(idle(v));
+}
+
+// ---- use --------------------------------------------------------------------------------------------------------------
+
+/** greeted → answered: the pending receipt of this very step again, or a new one. No write: its signature proves it later. */
+function use(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
+  const found = judgeUse({
+    profile: tap.profile!.letter, value: p.value, newest: p.newest, undone: p.undone !== undefined, want: tap.want, zones: v.settings.zones,
+  }, given);
+  if (found.code !== 0) return refuse(v, found.code, found.since, given);
+  const receipt = nextReceipt(v, tap, p, given);
+  const pending = pendingFor(v, receipt, given);
+  if (pending !== undefined) {
+    tap.receipt = pending.receipt;
+    tap.receiptBytes = pending.bytes;
+    return answer(v, pending.proof, given);
+  }
+  tap.receipt = receipt;
+  tap.receiptBytes = encodeReceipt(receipt);
+  const toSign = tap.profile!.toSign("receipt", tap.receiptBytes);
+  if (toSign === undefined) return answer(v, tap.profile!.mac("receipt", tap.receiptBytes, v.settings, given), given);
+  become(v, "signing", v.deadline);
+  return [{ do: "sign", message: toSign }];
+}
+
+function answer(v: Verifier, proof: Uint8Array | undefined, given: Given): Effect[] {
+  const tap = v.tap!;
+  if (proof === undefined) return fallOut(v);
+  tap.proof = proof;
+  remember(v, tap);
+  tap.heard = tap.presentation;
+  tap.answer = tap.profile!.grantedMessage(tap, { receipt: tap.receipt!, bytes: tap.receiptBytes, proof: proof }, given);
+  become(v, "answered", given.nowMs + limits.acknowledgementWithinMs);
+  return [send(tap.answer, false)];
+}
+
+/** answered → recording: the value's own key agreed to exactly this receipt (U7). */
+function acknowledged(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effect[] {
+  const evidence = tap.profile!.evidence(tap, bytes, tap.receiptBytes, given);
+  if (evidence === undefined) return ignored(v, tap);
+  const found = mayFinish(tap.receipt!, given);
+  if (found.code !== 0) return refuse(v, found.code, found.since, given);
+  tap.heard = bytes;
+  tap.answer = undefined;
+  return record(v, tap, evidence, true);
+}
+
+function record(v: Verifier, tap: Tap, evidence: Uint8Array, own: boolean): Effect[] {
+  const value = tap.presented!.value;
+  become(v, "recording", -1);
+  return [{ do: "append", entry: {
+    kind: "finished", profile: tap.profile!.letter, record: tap.profile!.record(v.settings.terminalId, tap.receiptBytes, tap.proof, evidence),
+    valueKind: value.kind, own: own, ownerSequence: value.ownerSequence, statusIndex: value.statusIndex, expires: value.expires,
+  } }];
+}
+
+function appended(v: Verifier, given: Given): Effect[] {
+  switch (v.state) {
+    case "recording": return letThrough(v, given);
+    case "recording_reversal": v.reversing = undefined; return idle(v);
+    case "closing": return idle(v);
+    case "handing": return handed(v);
+    default: return [];
+  }
+}
+
+/** recording → open. */
+function letThrough(v: Verifier, given: Given): Effect[] {
+  const tap = v.tap!;
+  forget(v, tap.receiptBytes);
+  become(v, "open", given.nowMs + v.settings.passageMs);
+  const effects: Effect[] = [{ do: "open" }, show(v, 0, 0)];
+  if (tap.profile !== undefined) {
+    tap.answer = tap.profile.outcomeMessage(tap, m.outcome.finished, 0, undefined, given);
+    effects.push(send(tap.answer, true));
+  }
+  return effects;
+}
+
+/** A failed append: the record may or may not exist, so never open; after a restart the journal says. */
+function fallOut(v: Verifier): Effect[] {
+  const said: Effect[] = [{ do: "show", code: refusal.out_of_service, since: 0, value: undefined, receipt: undefined }];
+  if (v.tap !== undefined) said.push(send(m.encodeStop(refusal.out_of_service), true));
+  idle(v);
+  become(v, "out_of_service", -1);
+  return said.concat([{ do: "done" }]);
+}
+
+/** open → idle. The outcome is durable before the next tap's append. */
+function passed(v: Verifier, turned: boolean, given: Given): Effect[] {
+  const tap = v.tap!;
+  const effects: Effect[] = [];
+  if (tap.receipt !== undefined) {
+    effects.push({ do: "append_lazy", entry: { kind: "outcome", valueId: tap.receipt.valueId, counter: tap.receipt.counter, turned: turned, at: given.at, quality: given.quality } });
+    effects.push(send(tap.profile!.outcomeMessage(tap, turned ? m.outcome.turned : m.outcome.not_turned, 0, undefined, given), true));
+  }
+  return effects.concat(idle(v));
+}
+
+function timeUp(v: Verifier, given: Given): Effect[] {
+  if (v.state === "idle") return reverseOverdue(v, given);
+  if (v.deadline < 0 || given.nowMs < v.deadline) return [];
+  switch (v.state) {
+    case "open": return passed(v, !v.settings.hasSensor, given);
+    case "answered": {
+      const said: Effect[] = [show(v, refusal.not_acknowledged, 0)];
+      return said.concat(idle(v));
+    }
+    case "asking": return refuse(v, refusal.finish_elsewhere, 0, given);
+    default: return idle(v);
+  }
+}
+
+// ---- resume, inquire, reverse (`tap.md` §4) -----------------------------------------------------------------------------
+
+/** The holder shows a receipt he stored and was not let through for; it is finished once, without a second charge. */
+function resume(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
+  tap.receipt = p.newest!;
+  tap.receiptBytes = p.newestBytes;
+  tap.proof = p.newestProof;
+  const found = judgeResume(p, v.settings, given);
+  switch (found.then) {
+    case "record": return record(v, tap, p.acknowledged!, true);
+    case "reopen":
+      become(v, "recording", -1);
+      return [{ do: "append", entry: { kind: "reopened", valueId: tap.receipt.valueId, counter: tap.receipt.counter, at: given.at, quality: given.quality } }];
+    case "ask":
+      become(v, "asking", given.nowMs + limits.handoverWithinMs);
+      return [{ do: "ask_owner", owner: found.owner, receipt: p.newestBytes, proof: p.newestProof }];
+    case "undone": return tellReversal(v, tap, found.use, given);
+    case "refuse": return refuse(v, found.verdict.code, found.verdict.since, given);
+  }
+}
+
+function handedOver(v: Verifier, code: number, given: Given): Effect[] {
+  const tap = v.tap!;
+  if (code !== 0) return refuse(v, code < 0 ? refusal.finish_elsewhere : code, 0, given);
+  return record(v, tap, tap.presented!.acknowledged!, false);
+}
+
+/** What the journal says of a receipt; never opens. */
+function inquire(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
+  const found = judgeInquiry(p, v.settings, given);
+  return found.then === "undone" ? tellReversal(v, tap, found.use, given) : refuse(v, found.verdict.code, found.verdict.since, given);
+}
+
+function tellReversal(v: Verifier, tap: Tap, use: FinishedUse, given: Given): Effect[] {
+  const kept = use.reversal!;
+  const said: Effect[] = [show(v, refusal.credited, 0), send(tap.profile!.outcomeMessage(tap, m.outcome.reversal, kept.at, kept.proof, given), true)];
+  return said.concat(idle(v));
+}
+
+/** A *not turned* whose time is over is signed away; from then on it does not pass again. */
+function reverseOverdue(v: Verifier, given: Given): Effect[] {
+  if (given.book.journalFull()) return [];
+  const use = given.book.overdue(given.at, given.quality);
+  const profile = use === undefined ? undefined : profileOf(v, use.profile);
+  if (use === undefined || profile === undefined) return [];
+  const terminal = profile.letter === "A" ? certificateId(given.crypto, v.settings.certificate!.signed.claims) : v.settings.terminalId;
+  const reversal = encodeReversal({
+    terminal: terminal, tap: bytes4(use.tap), valueId: use.valueId, counter: use.counter, receipt: use.receiptDigest, reason: 1, at: given.at,
+  });
+  v.reversing = { use: use, reversal: reversal, at: given.at };
+  become(v, "reversing", -1);
+  const toSign = profile.toSign("credit", reversal);
+  if (toSign === undefined) return reversalSigned(v, profile.mac("credit", reversal, v.settings, given));
+  return [{ do: "sign", message: toSign }];
+}
+
+function profileOf(v: Verifier, letter: string): TerminalProfile | undefined {
+  for (const profile of v.settings.profiles) if (profile.letter === letter) return profile;
+  return undefined;
+}
+
+function reversalSigned(v: Verifier, proof: Uint8Array | undefined): Effect[] {
+  if (proof === undefined) return fallOut(v);
+  become(v, "recording_reversal", -1);
+  return [{ do: "append", entry: { kind: "reversal", reversal: v.reversing!.reversal, proof: proof } }];
+}
+
+// ---- handover and closing -------------------------------------------------------------------------------------------------
+
+/** We are the owner: the right goes over durably before the new owner hears it. Asked again by the same, the same answer. */
+function handOver(v: Verifier, by: Uint8Array, receiptBytes: Uint8Array, proof: Uint8Array, given: Given): Effect[] {
+  const atRest = v.state === "idle" || v.state === "greeted" || v.state === "answered";
+  const found = atRest ? judgeHandover(by, receiptBytes, proof, v.settings, given) : { code: refusal.busy, entry: undefined };
+  if (found.entry === undefined) return [{ do: "handover_answer", to: by, code: found.code }];
+  forget(v, receiptBytes);
+  v.handing = { to: by, before: v.state, deadline: v.deadline };
+  become(v, "handing", -1);
+  return [{ do: "append", entry: found.entry }];
+}
+
+function handed(v: Verifier): Effect[] {
+  const h = v.handing!;
+  v.handing = undefined;
+  become(v, h.before, h.deadline);
+  return [{ do: "handover_answer", to: h.to, code: 0 }];
+}
+
+/** `closed` is said only after every open tap and pending receipt has been dropped: it is final. */
+function close(v: Verifier, tapNumber: number): Effect[] {
+  if (v.state !== "idle") return [];
+  v.pending = [];
+  become(v, "closing", -1);
+  return [{ do: "append", entry: { kind: "closed", tap: tapNumber } }];
+}
+
+// ---- one-way class --------------------------------------------------------------------------------------------------------
+
+function heardBeacon(v: Verifier, bytes: Uint8Array, given: Given): Effect[] {
+  if (v.state !== "idle" && v.state !== "greeted") return [];
+  const found = beaconVerdict(bytes, v.settings, given);
+  if (found === undefined) return [];
+  if (found.entry === undefined) return [{ do: "show", code: found.verdict.code, since: found.verdict.since, value: found.value, receipt: undefined }];
+  if (v.tap !== undefined) closeTap(v.tap);
+  v.tap = newTap(0, v.settings.want, none, none, none);
+  become(v, "recording", -1);
+  return [{ do: "append", entry: found.entry }];
+}
