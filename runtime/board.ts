@@ -45,8 +45,13 @@ export interface Random {
   fill(length: number): Uint8Array;
 }
 
-/** Private keys that never leave where they live. Both answer undefined when the key is missing or the peer's point bad. */
+/** Private keys that never leave where they live. All answer undefined when the key is missing or the peer's point bad. */
 export interface Keys {
+  /** Makes a new key under this name, durably, in place of an older one; answers its compressed point, whose y is even. */
+  make(name: string): Uint8Array | undefined;
+  publicKey(name: string): Uint8Array | undefined;
+  /** Gives the key `from` the name `to`, durably; an older one of that name is erased. */
+  rename(from: string, to: string): void;
   /** Signs with the key of this name: 64 bytes r‖s. */
   sign(name: string, message: Uint8Array): Uint8Array | undefined;
   /** ECDH of the key of this name with a compressed point: x, 32 bytes. */
@@ -70,5 +75,10 @@ export interface Board {
   readonly random: Random;
   readonly keys: Keys;
   readonly crypto: Crypto;
+  /** The journal's pages. */
   readonly store: Store;
+  /** The two pages for what must not go back: numbers, certificates, configuration. */
+  readonly cells: Store;
+  /** zlib inflate of at most `most` bytes; undefined for anything else. */
+  inflate(packed: Uint8Array, most: number): Uint8Array | undefined;
 }

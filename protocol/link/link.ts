@@ -42,8 +42,11 @@ export interface Link {
   sendAgain: boolean;
 }
 
-/** What a step gives: bytes to write (in pieces the medium takes), whole messages, and whether the outgoing one was given up. */
-export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boolean }
+/**
+ * What a step gives: bytes to write (in pieces the medium takes), whole messages, whether the outgoing one was given up,
+ * and whether the other side was heard at all.
+ */
+export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boolean; heard: boolean }
 
 export function makeLink(medium: Medium, fromHandset: boolean): Link {
   return {
@@ -68,6 +71,11 @@ export function send(link: Link, message: Uint8Array, how: Sending): void {
   }
 }
 
+/** Says *I am here* with a frame that carries nothing: a terminal at rest answers by its hello. */
+export function wake(link: Link): void {
+  link.owesAck = true;
+}
+
 function forgetSession(link: Link): void {
   link.queue = [];
   link.sentAtMs = -1;
@@ -86,7 +94,7 @@ function forgetArriving(link: Link): void {
 
 /** Bytes arrived. */
 export function receive(link: Link, bytes: Uint8Array, nowMs: number): Out {
-  const out: Out = { output: [], messages: [], lost: false };
+  const out: Out = { output: [], messages: [], lost: false, heard: false };
   for (const frame of feed(link.deframer, bytes)) receiveFrame(link, frame, nowMs, out);
   return out;
 }
@@ -95,6 +103,7 @@ function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
   const f = frame.link;
   const isEcho = ((f & bit.fromHandset) !== 0) === link.fromHandset;
   if (isEcho || (f & ~known) !== 0) return;
+  out.heard = true;
   link.quietUntilMs = nowMs + link.medium.turnaroundMs;
   if ((f & bit.first) !== 0 && !startsAgain(link, frame)) beginSession(link, frame);
   takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
@@ -142,7 +151,7 @@ function takeFragment(link: Link, frame: Frame, out: Out): void {
 
 /** Time passed, or something was queued: what goes out now. A message given up after `triesMax` is `lost`. */
 export function poll(link: Link, nowMs: number): Out {
-  const out: Out = { output: [], messages: [], lost: false };
+  const out: Out = { output: [], messages: [], lost: false, heard: false };
   if (nowMs < link.quietUntilMs) return out;
   const head = link.queue[0];
   if (head !== undefined && isDue(link, nowMs)) {

@@ -44,6 +44,8 @@ export interface FinishedUse {
   profile: "A" | "B";
   /** Of the record. */
   at: number;
+  /** False when another terminal made the receipt: `tap` and `closed` are then not of one row. */
+  own: boolean;
   tap: number;
   until: number;
   /** digest16 of the receipt. */

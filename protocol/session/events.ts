@@ -78,6 +78,8 @@ export type Effect =
   | { do: "ask_owner"; owner: Uint8Array; receipt: Uint8Array; proof: Uint8Array }
   /** Our answer to `handover_asked`: 0 given. */
   | { do: "handover_answer"; to: Uint8Array; code: number }
+  /** The handset has no value for what was wanted; the terminal may greet it with another want. */
+  | { do: "nothing_to_show" }
   /** The tap ended; the verifier is idle. */
   | { do: "done" };
 

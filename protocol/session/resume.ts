@@ -21,13 +21,13 @@ export function mayFinish(receipt: Receipt, given: Given): Verdict {
   const notice = given.book.notice(receipt.valueId, Math.floor(given.at / daySeconds));
   if (notice !== undefined && notice.counter >= receipt.counter) return verdict(refusal.state_outdated, notice.lastAt);
   if (given.book.handedTo(receipt.valueId, receipt.counter) !== undefined) return verdict(refusal.finish_elsewhere, 0);
-  return verdict(isOver(receipt, given) ? refusal.resume_too_late : 0, 0);
+  return verdict(isOver(receipt.until, fromBytes4(receipt.tap), given) ? refusal.resume_too_late : 0, 0);
 }
 
-/** Closed for ever, or past its `until` by a known time. */
-function isOver(receipt: Receipt, given: Given): boolean {
-  const late = receipt.until > 0 && given.quality > 0 && given.at > receipt.until;
-  return late || fromBytes4(receipt.tap) <= given.book.closed();
+/** Past its `until` by a known time, or closed for ever (`tap` −1: not a tap number of ours). */
+function isOver(until: number, tap: number, given: Given): boolean {
+  const late = until > 0 && given.quality > 0 && given.at > until;
+  return late || (tap >= 0 && tap <= given.book.closed());
 }
 
 /** What to do about a receipt shown with `resume`. */
@@ -78,7 +78,7 @@ function standingOf(used: FinishedUse, p: Presented, s: VerifierSettings, given:
   if (!equal(used.receiptDigest, digest16(given.crypto, p.newestBytes))) return verdict(refusal.state_outdated, used.at);
   switch (used.outcome) {
     case "reversed": return verdict(refusal.credited, 0);
-    case "not_turned": return verdict(isOver(p.newest!, given) ? refusal.resume_too_late : 0, 0);
+    case "not_turned": return verdict(isOver(used.until, used.own ? used.tap : -1, given) ? refusal.resume_too_late : 0, 0);
     case "unknown": {
       const opens = s.role === terminalRole.gate && used.reopened < s.reopen;
       return verdict(opens ? 0 : refusal.outcome_unknown, used.at);

@@ -138,7 +138,9 @@ function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
     tap.answer = m.encodeCertificate(v.settings.certificate.signed);
     return [send(tap.answer, false)];
   }
-  return what < 0 ? ignored(v, tap) : idle(v);
+  if (what < 0) return ignored(v, tap);
+  const said: Effect[] = what === m.asking.nothing_to_show ? [{ do: "nothing_to_show" }] : [];
+  return said.concat(idle(v));
 }
 
 function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effect[] {

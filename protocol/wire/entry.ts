@@ -37,11 +37,17 @@ export interface RefusedEntry { kind: "refused"; code: number; valueId: Uint8Arr
 /** Two signed objects with one number, or another lie; both kept for the host. */
 export interface IncidentEntry { kind: "incident"; what: string; first: Uint8Array; second: Uint8Array }
 
+/** What is still needed of entries whose page is given back: the newest state of one value here (`tap.md` §5, notices). */
+export interface NoticeEntry {
+  kind: "notice"; valueId: Uint8Array; counter: number; spentOnBase: number; baseCounter: number; day: number; usesToday: number; lastAction: number; lastAt: number;
+  ownerSequence: number; beaconUses: number; expires: number;
+}
+
 export type Entry =
   | FinishedEntry | BeaconEntry | OutcomeEntry | ReopenedEntry | ReversalEntry | HandoverEntry | ClosedEntry | BootEntry | CeilingEntry | RefusedEntry
-  | IncidentEntry;
+  | IncidentEntry | NoticeEntry;
 
-const number = { finished: 1, beacon: 2, outcome: 3, reopened: 4, reversal: 5, handover: 6, closed: 7, boot: 8, ceiling: 9, refused: 10, incident: 11 } as const;
+const number = { finished: 1, beacon: 2, outcome: 3, reopened: 4, reversal: 5, handover: 6, closed: 7, boot: 8, ceiling: 9, refused: 10, incident: 11, notice: 12 } as const;
 
 export function encodeEntry(e: Entry): Uint8Array {
   const w = writer();
@@ -72,6 +78,11 @@ export function encodeEntry(e: Entry): Uint8Array {
     case "ceiling": writeArray(w, 2); writeInt(w, number.ceiling); writeInt(w, e.tap); break;
     case "refused":
       writeArray(w, 5); writeInt(w, number.refused); writeInt(w, e.code); writeBytes(w, e.valueId); writeInt(w, e.at); writeInt(w, e.quality);
+      break;
+    case "notice":
+      writeArray(w, 12); writeInt(w, number.notice); writeBytes(w, e.valueId); writeInt(w, e.counter); writeInt(w, e.spentOnBase); writeInt(w, e.baseCounter);
+      writeInt(w, e.day); writeInt(w, e.usesToday); writeInt(w, e.lastAction); writeInt(w, e.lastAt); writeInt(w, e.ownerSequence); writeInt(w, e.beaconUses);
+      writeInt(w, e.expires);
       break;
     case "incident": writeArray(w, 4); writeInt(w, number.incident); writeText(w, e.what); writeBytes(w, e.first); writeBytes(w, e.second); break;
   }
@@ -122,6 +133,13 @@ export function decodeEntry(bytes: Uint8Array): Entry | undefined {
     case number.boot: expected = 4; e = { kind: "boot", boot: readUint(r), at: readUint(r), quality: readUint(r) }; break;
     case number.ceiling: expected = 2; e = { kind: "ceiling", tap: readUint(r) }; break;
     case number.refused: expected = 5; e = { kind: "refused", code: readUint(r), valueId: readBytes(r), at: readUint(r), quality: readUint(r) }; break;
+    case number.notice:
+      expected = 12;
+      e = {
+        kind: "notice", valueId: readBytes(r, 8), counter: readUint(r), spentOnBase: readUint(r), baseCounter: readUint(r), day: readUint(r), usesToday: readUint(r),
+        lastAction: readUint(r), lastAt: readUint(r), ownerSequence: readUint(r), beaconUses: readUint(r), expires: readUint(r),
+      };
+      break;
     case number.incident: expected = 4; e = { kind: "incident", what: readText(r), first: readBytes(r), second: readBytes(r) }; break;
   }
   if (items !== expected) fail(r);

@@ -1,0 +1,291 @@
+/**
+ * What a terminal was given and must not lose or take back: its identity, whom it trusts, certificate, configuration,
+ * status list, and the numbers that only rise. All of it lives in cells and is written before it is used
+ * (`trust.md` §2, anti-rollback).
+ */
+import type { Board } from "./board.js";
+import { openCells, readCell, writeCell, type Cells } from "./journal/cells.js";
+import type { Role } from "./role/role.js";
+import { decodeTrust, encodeTrust, makeTrust, providerKeys, signersFor, takeObject, type Trust } from "./sync/trust.js";
+import type { Crypto } from "../protocol/crypto/crypto.js";
+import { limits } from "../protocol/limits.js";
+import type { HeldCertificate, KnownTerminal, Ladder } from "../protocol/session/book.js";
+import type { VerifierSettings } from "../protocol/session/events.js";
+import { profileA } from "../protocol/session/profile-a.js";
+import { profileB } from "../protocol/session/profile-b.js";
+import type { GroupKeys } from "../protocol/session/transcript.js";
+import { equal, hex } from "../protocol/wire/bytes.js";
+import { certificateId, decodeTerminalCertificate, terminalToSign, type SignedClaims } from "../protocol/wire/certificate.js";
+import { done, finish, readArray, readBytes, readUint, reader, writeArray, writeBytes, writeInt, writer } from "../protocol/wire/cbor.js";
+import { openSigned } from "../protocol/wire/signed.js";
+import { decodeGroupKeys, decodeSignedClaims, encodeGroupKeys } from "../protocol/wire/sync.js";
+import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList, readList, type Configuration } from "../protocol/wire/trust.js";
+
+export interface Setup {
+  readonly cells: Cells;
+  readonly crypto: Crypto;
+  trust: Trust;
+  /** Empty until the terminal is enrolled. */
+  terminalId: Uint8Array;
+  certificate: HeldCertificate | undefined;
+  group: GroupKeys | undefined;
+  configuration: Configuration | undefined;
+  /** Number of the status list held, 0 for none, and its unpacked bits. */
+  listNumber: number;
+  statusBits: Uint8Array | undefined;
+  /** When the host last said that configuration and list are the newest: UTC seconds. */
+  pulledAt: number;
+  /** Latest time that is surely past. */
+  timeFloor: number;
+  /** Journal entries up to here are confirmed by the host. */
+  confirmed: number;
+  /** Envelope numbers up to here may be in use. */
+  sequenceCeiling: number;
+  renewalCounter: number;
+  /** Terminals of the same operator by certificate id and by terminal id, this one's older certificates included. */
+  terminals: Record<string, KnownTerminal>;
+  terminalsNumber: number;
+  /** Signed objects that contradict each other: kept for the host. */
+  incidents: { what: string; first: Uint8Array; second: Uint8Array }[];
+}
+
+const noBytes = new Uint8Array(0);
+/** Without clock only objects this far above the floor are taken at once. */
+const floorJumpSeconds = 400 * 86400;
+
+/** Reads everything back. A terminal that was never enrolled has an empty `terminalId`. */
+export function openSetup(board: Board): Setup {
+  const cells = openCells(board.cells);
+  const crypto = board.crypto;
+  const trust = readCell(cells, "trust");
+  const s: Setup = {
+    cells: cells, crypto: crypto, trust: orEmpty(crypto, trust === undefined ? undefined : decodeTrust(crypto, trust)), terminalId: bytesOf(cells, "terminal"), certificate: undefined,
+    group: undefined, configuration: undefined, listNumber: 0, statusBits: undefined, pulledAt: 0, timeFloor: 0, confirmed: 0, sequenceCeiling: 0, renewalCounter: 0, terminals: {},
+    terminalsNumber: 0, incidents: [],
+  };
+  const certificate = decodeSignedClaims(bytesOf(cells, "certificate"));
+  if (certificate !== undefined) holdCertificate(s, certificate);
+  const configuration = openSigned(crypto, bytesOf(cells, "configuration"), "configuration", signersFor(s.trust, "configuration"));
+  if (configuration !== undefined) s.configuration = decodeConfiguration(configuration);
+  s.group = decodeGroupKeys(bytesOf(cells, "group"));
+  readNumbers(s);
+  readStatus(s);
+  readTerminals(s);
+  return s;
+}
+
+function bytesOf(cells: Cells, name: string): Uint8Array {
+  const bytes = readCell(cells, name);
+  return bytes === undefined ? noBytes : bytes;
+}
+
+function orEmpty(crypto: Crypto, trust: Trust | undefined): Trust {
+  return trust === undefined ? makeTrust(crypto, "", new Uint8Array(33), new Uint8Array(33)) : trust;
+}
+
+function readNumbers(s: Setup): void {
+  const r = reader(bytesOf(s.cells, "numbers"));
+  readArray(r, 5);
+  const numbers = [readUint(r), readUint(r), readUint(r), readUint(r), readUint(r)];
+  if (!done(r)) return;
+  s.pulledAt = numbers[0]!; s.timeFloor = numbers[1]!; s.confirmed = numbers[2]!; s.sequenceCeiling = numbers[3]!; s.renewalCounter = numbers[4]!;
+}
+
+/** Writes the numbers that only rise. */
+export function keepNumbers(s: Setup): void {
+  const w = writer();
+  writeArray(w, 5);
+  for (const n of [s.pulledAt, s.timeFloor, s.confirmed, s.sequenceCeiling, s.renewalCounter]) writeInt(w, n);
+  writeCell(s.cells, "numbers", finish(w));
+}
+
+function readStatus(s: Setup): void {
+  const r = reader(bytesOf(s.cells, "status"));
+  readArray(r, 2);
+  const number = readUint(r);
+  const bits = readBytes(r);
+  if (!done(r)) return;
+  s.listNumber = number;
+  s.statusBits = bits;
+}
+function keepStatus(s: Setup, number: number, bits: Uint8Array): void {
+  const w = writer();
+  writeArray(w, 2); writeInt(w, number); writeBytes(w, bits);
+  writeCell(s.cells, "status", finish(w));
+  s.listNumber = number;
+  s.statusBits = bits;
+}
+
+function readTerminals(s: Setup): void {
+  const r = reader(bytesOf(s.cells, "terminals"));
+  readArray(r, 2);
+  const number = readUint(r);
+  const list = readList(r, (from) => readBytes(from));
+  if (!done(r)) return;
+  s.terminalsNumber = number;
+  for (const bytes of list) learnTerminal(s, bytes);
+}
+
+// ---- what the host gives ----------------------------------------------------------------------------------------------
+
+/** Everything of the first contact at once (`trust.md` §3), durable when this returns. False when it does not agree with itself. */
+export function enrol(s: Setup, provider: string, root: Uint8Array, spareRoot: Uint8Array, roles: readonly Uint8Array[], terminalId: Uint8Array, certificate: Uint8Array): boolean {
+  const trust = makeTrust(s.crypto, provider, root, spareRoot);
+  for (const role of roles) takeObject(trust, role);
+  const before = s.trust;
+  s.trust = trust;
+  const signed = decodeSignedClaims(certificate);
+  if (signed === undefined || !isGenuine(s, signed) || !equal(decodeTerminalCertificate(signed.claims)!.terminalId, terminalId)) { s.trust = before; return false; }
+  writeCell(s.cells, "trust", encodeTrust(trust));
+  writeCell(s.cells, "terminal", terminalId);
+  s.terminalId = terminalId;
+  return takeCertificate(s, certificate);
+}
+
+export function takeRoles(s: Setup, objects: readonly Uint8Array[]): void {
+  let changed = false;
+  for (const object of objects) if (takeObject(s.trust, object)) changed = true;
+  if (changed) writeCell(s.cells, "trust", encodeTrust(s.trust));
+}
+
+function isGenuine(s: Setup, signed: SignedClaims): boolean {
+  const decoded = decodeTerminalCertificate(signed.claims);
+  if (decoded === undefined) return false;
+  return providerKeys(s.trust, "certificates").some((key) => equal(key.kid, signed.kid) && s.crypto.verify(key.publicKey, terminalToSign(signed.kid, signed.claims), signed.signature));
+}
+
+/** A certificate of our own, for keys that we hold; a shorter-lived one than the present never replaces it. */
+export function takeCertificate(s: Setup, bytes: Uint8Array): boolean {
+  const signed = decodeSignedClaims(bytes);
+  const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+  if (signed === undefined || decoded === undefined || !isGenuine(s, signed) || !equal(decoded.terminalId, s.terminalId)) return false;
+  if (s.certificate !== undefined && decoded.expires < s.certificate.decoded.expires) return false;
+  writeCell(s.cells, "certificate", bytes);
+  holdCertificate(s, signed);
+  keepTerminals(s, [bytes], s.terminalsNumber);
+  return true;
+}
+
+function holdCertificate(s: Setup, signed: SignedClaims): void {
+  const decoded = decodeTerminalCertificate(signed.claims);
+  if (decoded !== undefined) s.certificate = { signed: signed, decoded: decoded };
+}
+
+/** Lower: ignored. Equal and identical: ignored. Equal and different: an incident, both kept. Higher: taken. */
+export function takeConfiguration(s: Setup, bytes: Uint8Array): boolean {
+  const claims = openSigned(s.crypto, bytes, "configuration", signersFor(s.trust, "configuration"));
+  const x = claims === undefined ? undefined : decodeConfiguration(claims);
+  if (x === undefined || x.subject !== hex(s.terminalId)) return false;
+  const held = s.configuration;
+  if (held !== undefined && x.number < held.number) return false;
+  if (held !== undefined && x.number === held.number) {
+    const before = bytesOf(s.cells, "configuration");
+    if (!equal(before, bytes)) s.incidents.push({ what: "two configurations with one number", first: before, second: bytes });
+    return false;
+  }
+  writeCell(s.cells, "configuration", bytes);
+  s.configuration = x;
+  return true;
+}
+
+/** Name of the one status list of values. */
+export const valuesList = "values";
+
+/** A whole list. `inflate` unpacks zlib; a list below the least number of the configuration is not taken. */
+export function takeList(s: Setup, bytes: Uint8Array, inflate: (packed: Uint8Array, most: number) => Uint8Array | undefined): boolean {
+  const claims = openSigned(s.crypto, bytes, "status", signersFor(s.trust, "status"));
+  const list = claims === undefined ? undefined : decodeStatusList(claims);
+  if (list === undefined || list.list !== valuesList || list.number <= s.listNumber || list.number < leastNumber(s)) return false;
+  const bits = inflate(list.packed, limits.statusListBytesMax);
+  if (bits === undefined) return false;
+  keepStatus(s, list.number, bits);
+  return true;
+}
+
+function leastNumber(s: Setup): number {
+  const lists = s.configuration === undefined ? [] : s.configuration.lists;
+  for (const l of lists) if (l.list === valuesList) return l.number;
+  return 0;
+}
+
+/** A change to exactly the list held; otherwise the list stays and a whole one is asked for. */
+export function takeDelta(s: Setup, bytes: Uint8Array): boolean {
+  const claims = openSigned(s.crypto, bytes, "status-delta", signersFor(s.trust, "status"));
+  const delta = claims === undefined ? undefined : decodeStatusDelta(claims);
+  if (delta === undefined || delta.list !== valuesList || s.statusBits === undefined) return false;
+  if (delta.appliesTo !== s.listNumber || delta.number <= s.listNumber) return false;
+  const bits = applyDelta(s.crypto, s.statusBits, delta);
+  if (bits === undefined) return false;
+  keepStatus(s, delta.number, bits);
+  return true;
+}
+
+export function listDigest(s: Setup): Uint8Array {
+  return s.statusBits === undefined ? new Uint8Array(8) : bitsDigest(s.crypto, s.statusBits);
+}
+
+/** A time that surely has passed; far above the floor it waits for more than one word. */
+export function raiseFloor(s: Setup, at: number): void {
+  if (at > s.timeFloor && (s.timeFloor === 0 || at < s.timeFloor + floorJumpSeconds)) s.timeFloor = at;
+}
+
+/** Certificates `[kid, claims, signature]` of terminals of the same operator, so that their receipts can be checked. */
+export function keepTerminals(s: Setup, certificates: readonly Uint8Array[], number: number): void {
+  const r = reader(bytesOf(s.cells, "terminals"));
+  readArray(r, 2);
+  readUint(r);
+  const before = readList(r, (from) => readBytes(from));
+  const all = done(r) ? before : [];
+  for (const bytes of certificates) if (learnTerminal(s, bytes) && !all.some((known) => equal(known, bytes))) all.push(bytes);
+  while (all.length > terminalsMax) all.shift();
+  const w = writer();
+  writeArray(w, 2); writeInt(w, number); writeArray(w, all.length);
+  for (const bytes of all) writeBytes(w, bytes);
+  writeCell(s.cells, "terminals", finish(w));
+  s.terminalsNumber = number;
+}
+const terminalsMax = 512;
+
+function learnTerminal(s: Setup, bytes: Uint8Array): boolean {
+  const signed = decodeSignedClaims(bytes);
+  if (signed === undefined || !isGenuine(s, signed)) return false;
+  const decoded = decodeTerminalCertificate(signed.claims)!;
+  const own = equal(decoded.terminalId, s.terminalId);
+  s.terminals[hex(certificateId(s.crypto, signed.claims))] = { own: own, certificate: decoded };
+  if (own) s.terminals[hex(decoded.terminalId)] = { own: true, certificate: decoded };
+  return true;
+}
+
+export function takeGroup(s: Setup, bytes: Uint8Array): boolean {
+  const keys = decodeGroupKeys(bytes);
+  if (keys === undefined) return false;
+  writeCell(s.cells, "group", encodeGroupKeys(keys));
+  s.group = keys;
+  return true;
+}
+
+// ---- what the verifier works by -----------------------------------------------------------------------------------------
+
+/** `trust.md` §2: the age of what the host last confirmed. Without a clock never better than *offline*. */
+export function ladderAt(s: Setup, at: number, quality: number): Ladder {
+  const c = s.configuration;
+  if (c === undefined || s.pulledAt === 0) return "closed";
+  if (quality === 0) return "offline";
+  const age = at - s.pulledAt;
+  if (age <= c.freshSeconds) return "fresh";
+  if (age <= c.offlineSeconds) return "offline";
+  return age <= c.reducedSeconds ? "reduced" : "closed";
+}
+
+const nothingWanted = { action: 1, kinds: ["none"], amount: 1, currency: undefined };
+
+export function settingsOf(s: Setup, role: Role, board: Board): VerifierSettings {
+  const c = s.configuration;
+  return {
+    role: role.number, certificate: s.certificate, terminalId: s.terminalId, group: s.group, profiles: s.group === undefined ? [profileA] : [profileA, profileB],
+    oneWay: board.scanner !== undefined, want: nothingWanted, zones: c === undefined ? [] : c.zones, valueKeys: providerKeys(s.trust, "values"),
+    certificateKeys: providerKeys(s.trust, "certificates"), hasSensor: role.hasSensor(board), resumeSeconds: c === undefined ? limits.resumeSeconds : c.resumeSeconds,
+    reopen: c === undefined ? 0 : c.reopen, passageMs: c === undefined ? limits.passageMs : c.passageMs, pendingMax: limits.pendingMax,
+  };
+}
+

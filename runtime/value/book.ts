@@ -1,0 +1,233 @@
+/**
+ * What a terminal knows of the values it has met: an index in memory over its journal, rebuilt entry by entry at start.
+ *
+ * `apply` is the only way in, for entries read back and for entries just appended, so that what the terminal believes
+ * after a power cut is what it believed before. Notices outlive the pages they came from: `carryOver` says what must be
+ * written again before a page is given back (`tap.md` §5).
+ */
+import type { Book, FinishedUse, KnownTerminal, Ladder, UseNotice } from "../../protocol/session/book.js";
+import { fromBytes4 } from "../../protocol/session/transcript.js";
+import type { Crypto } from "../../protocol/crypto/crypto.js";
+import { limits } from "../../protocol/limits.js";
+import { hex } from "../../protocol/wire/bytes.js";
+import type { BeaconEntry, Entry, FinishedEntry, NoticeEntry } from "../../protocol/wire/entry.js";
+import { action, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, type Receipt } from "../../protocol/wire/receipt.js";
+import { statusAt } from "../../protocol/wire/trust.js";
+import { digest16 } from "../../protocol/wire/value.js";
+
+const daySeconds = 86400;
+
+interface Kept { notice: NoticeEntry; sequence: number }
+interface KeptUse { use: FinishedUse; sequence: number }
+
+export interface BookState {
+  readonly crypto: Crypto;
+  notices: Record<string, Kept>;
+  noticesCount: number;
+  uses: Record<string, KeptUse>;
+  handed: Record<string, { to: Uint8Array; sequence: number }>;
+  beacons: Record<string, BeaconEntry>;
+  closed: number;
+  ceiling: number;
+  boot: number;
+  /** Finished uses since `closed` moved. */
+  finishedSinceClosed: number;
+  /** Uses that did not turn and may still pass; looked through when idle. */
+  notTurned: FinishedUse[];
+  terminals: Record<string, KnownTerminal>;
+  /** Unpacked status bits, and whether there is a list at all. */
+  statusBits: Uint8Array | undefined;
+  ladder: Ladder;
+  onLine: boolean;
+  journalFull: boolean;
+}
+
+export function makeBook(crypto: Crypto): BookState {
+  return {
+    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, closed: 0, ceiling: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
+    terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false,
+  };
+}
+
+function useKey(valueId: Uint8Array, counter: number): string {
+  return hex(valueId) + ":" + counter;
+}
+
+/** Takes in one entry of the own journal. */
+export function apply(b: BookState, e: Entry, sequence: number): void {
+  switch (e.kind) {
+    case "finished": applyFinished(b, e, sequence); break;
+    case "beacon": applyBeacon(b, e, sequence); break;
+    case "outcome": setOutcome(b, useKey(e.valueId, e.counter), e.turned ? "turned" : "not_turned"); break;
+    case "reopened": applyReopened(b, useKey(e.valueId, e.counter)); break;
+    case "reversal": applyReversal(b, e.reversal, e.proof); break;
+    case "handover": b.handed[useKey(e.valueId, e.counter)] = { to: e.to, sequence: sequence }; break;
+    case "closed": b.closed = Math.max(b.closed, e.tap); b.finishedSinceClosed = 0; break;
+    case "ceiling": b.ceiling = Math.max(b.ceiling, e.tap); break;
+    case "boot": b.boot = e.boot; forgetOutcomes(b); break;
+    case "notice": putNotice(b, e, sequence); break;
+    default: break;
+  }
+}
+
+function receiptOf(e: FinishedEntry): { receipt: Receipt; bytes: Uint8Array } | undefined {
+  const a = e.profile === "A" ? decodeFinishedA(e.record) : undefined;
+  const record = e.profile === "A" ? a : decodeFinishedB(e.record);
+  const receipt = record === undefined ? undefined : decodeReceipt(record.receipt);
+  return record === undefined || receipt === undefined ? undefined : { receipt: receipt, bytes: record.receipt };
+}
+
+function applyFinished(b: BookState, e: FinishedEntry, sequence: number): void {
+  const found = receiptOf(e);
+  if (found === undefined) return;
+  const r = found.receipt;
+  b.uses[useKey(r.valueId, r.counter)] = { sequence: sequence, use: {
+    outcome: "finished", profile: e.profile, at: r.at, own: e.own, tap: fromBytes4(r.tap), until: r.until, receiptDigest: digest16(b.crypto, found.bytes),
+    valueId: r.valueId, counter: r.counter, reopened: 0, reversal: undefined,
+  } };
+  b.finishedSinceClosed++;
+  putNotice(b, noticeAfter(b, e, r), sequence);
+}
+
+function noticeAfter(b: BookState, e: FinishedEntry, r: Receipt): NoticeEntry {
+  const before = noticeOf(b, r.valueId);
+  const baseCounter = r.base === undefined ? 0 : r.base.counter;
+  const day = Math.floor(r.at / daySeconds);
+  const sameBase = before !== undefined && before.baseCounter === baseCounter;
+  const counts = r.action === action.exit ? 0 : 1;
+  return {
+    kind: "notice", valueId: r.valueId, counter: r.counter, spentOnBase: (sameBase ? before.spentOnBase : 0) + r.amount, baseCounter: baseCounter, day: day,
+    usesToday: (before !== undefined && before.day === day ? before.usesToday : 0) + counts, lastAction: r.action, lastAt: r.at,
+    ownerSequence: Math.max(e.ownerSequence, before === undefined ? 0 : before.ownerSequence), beaconUses: before === undefined ? 0 : before.beaconUses, expires: e.expires,
+  };
+}
+
+function applyBeacon(b: BookState, e: BeaconEntry, sequence: number): void {
+  b.beacons[hex(e.valueId) + ":" + e.step] = e;
+  b.beacons[hex(e.valueId) + "@" + e.zone] = e;
+  const before = noticeOf(b, e.valueId);
+  const day = Math.floor(e.at / daySeconds);
+  const counts = e.action === action.exit ? 0 : 1;
+  putNotice(b, {
+    kind: "notice", valueId: e.valueId, counter: before === undefined ? 0 : before.counter, spentOnBase: before === undefined ? 0 : before.spentOnBase,
+    baseCounter: before === undefined ? 0 : before.baseCounter, day: day, usesToday: (before !== undefined && before.day === day ? before.usesToday : 0) + counts,
+    lastAction: e.action, lastAt: e.at, ownerSequence: before === undefined ? 0 : before.ownerSequence,
+    beaconUses: (before === undefined ? 0 : before.beaconUses) + counts, expires: e.expires,
+  }, sequence);
+}
+
+function noticeOf(b: BookState, valueId: Uint8Array): NoticeEntry | undefined {
+  const kept = b.notices[hex(valueId)];
+  return kept === undefined ? undefined : kept.notice;
+}
+
+function putNotice(b: BookState, notice: NoticeEntry, sequence: number): void {
+  const key = hex(notice.valueId);
+  if (b.notices[key] === undefined) b.noticesCount++;
+  b.notices[key] = { notice: notice, sequence: sequence };
+}
+
+function setOutcome(b: BookState, key: string, outcome: "turned" | "not_turned"): void {
+  const kept = b.uses[key];
+  if (kept === undefined) return;
+  kept.use.outcome = outcome;
+  if (outcome === "not_turned") b.notTurned.push(kept.use);
+}
+
+function applyReopened(b: BookState, key: string): void {
+  const kept = b.uses[key];
+  if (kept === undefined) return;
+  if (kept.use.outcome === "unknown") kept.use.reopened++;
+  kept.use.outcome = "reopened";
+}
+
+function applyReversal(b: BookState, reversal: Uint8Array, proof: Uint8Array): void {
+  const r = decodeReversal(reversal);
+  const kept = r === undefined ? undefined : b.uses[useKey(r.valueId, r.counter)];
+  if (r === undefined || kept === undefined) return;
+  kept.use.outcome = "reversed";
+  kept.use.reversal = { reversal: reversal, at: r.at, proof: proof };
+  b.notTurned = b.notTurned.filter((use) => use.outcome === "not_turned");
+}
+
+/** A power cut hid how these ended. */
+function forgetOutcomes(b: BookState): void {
+  for (const key of Object.keys(b.uses)) {
+    const use = b.uses[key]!.use;
+    if (use.outcome === "finished" || use.outcome === "reopened") use.outcome = "unknown";
+  }
+}
+
+// ---- giving pages back ------------------------------------------------------------------------------------------------
+
+/** Notices whose newest entry stands at or before `through` and whose value may still be shown: to be written again. */
+export function carryOver(b: BookState, through: number, at: number, quality: number): NoticeEntry[] {
+  const live: NoticeEntry[] = [];
+  for (const key of Object.keys(b.notices)) {
+    const kept = b.notices[key]!;
+    if (kept.sequence > through) continue;
+    if (quality > 0 && kept.notice.expires < at) { delete b.notices[key]; b.noticesCount--; } else live.push(kept.notice);
+  }
+  return live;
+}
+
+/** True while an entry up to `through` may still be asked for: a use that may pass again, or a handover that may be repeated. */
+export function isHeld(b: BookState, through: number): boolean {
+  return Object.keys(b.uses).some((key) => {
+    const kept = b.uses[key]!;
+    return kept.sequence <= through && kept.use.outcome === "not_turned";
+  });
+}
+
+/** Forgets uses whose entries were given back: the notice still refuses their counters. */
+export function forgetThrough(b: BookState, through: number): void {
+  for (const key of Object.keys(b.uses)) if (b.uses[key]!.sequence <= through) delete b.uses[key];
+  for (const key of Object.keys(b.handed)) if (b.handed[key]!.sequence <= through) delete b.handed[key];
+}
+
+// ---- what the verifier asks ---------------------------------------------------------------------------------------------
+
+/** The book as the verifier sees it: always the present state of `b`. */
+export function bookView(b: BookState): Book {
+  return {
+    status: (index) => (b.statusBits === undefined ? undefined : (statusAt(b.statusBits, index) as 0 | 1 | 2)),
+    ladder: () => b.ladder,
+    notice: (valueId, today) => viewNotice(b, valueId, today),
+    finished: (valueId, counter) => viewUse(b, valueId, counter),
+    handedTo: (valueId, counter) => {
+      const handed = b.handed[useKey(valueId, counter)];
+      return handed === undefined ? undefined : handed.to;
+    },
+    closed: () => b.closed,
+    terminal: (id) => b.terminals[hex(id)],
+    journalFull: () => b.journalFull,
+    noticesFull: () => b.noticesCount >= limits.noticesMax,
+    overdue: (at, quality) => overdue(b, at, quality),
+    beaconSeen: (valueId, step) => b.beacons[hex(valueId) + ":" + step] !== undefined,
+    lastBeacon: (valueId, zone) => b.beacons[hex(valueId) + "@" + zone],
+    onLine: () => b.onLine,
+  };
+}
+
+function viewNotice(b: BookState, valueId: Uint8Array, today: number): UseNotice | undefined {
+  const n = noticeOf(b, valueId);
+  if (n === undefined) return undefined;
+  return {
+    counter: n.counter, spentOnBase: n.spentOnBase, baseCounter: n.baseCounter, usesToday: n.day === today ? n.usesToday : 0, lastAction: n.lastAction, lastAt: n.lastAt,
+    ownerSequence: n.ownerSequence, beaconUses: n.beaconUses,
+  };
+}
+
+function viewUse(b: BookState, valueId: Uint8Array, counter: number): FinishedUse | undefined {
+  const kept = b.uses[useKey(valueId, counter)];
+  return kept === undefined ? undefined : kept.use;
+}
+
+/** Time to pass again is over: by a known time past `until`, or because its tap number is closed. */
+function overdue(b: BookState, at: number, quality: number): FinishedUse | undefined {
+  for (const use of b.notTurned) {
+    const late = use.until > 0 && quality > 0 && at > use.until;
+    if (use.outcome === "not_turned" && (late || (use.own && use.tap <= b.closed))) return use;
+  }
+  return undefined;
+}

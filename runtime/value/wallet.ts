@@ -1,0 +1,268 @@
+/**
+ * The wallet: values on a handset, each with its newest receipt and what is not yet resolved (`tap.md` §3, handset).
+ *
+ * Every change is one cell write, durable before it is acted on. The newest receipt never goes back to an older one, and a
+ * receipt that waits for its outcome asks its holder one question: were you let through?
+ */
+import { readCell, writeCell, type Cells } from "../journal/cells.js";
+import type { HeldCertificate } from "../../protocol/session/book.js";
+import type { Held, Wallet } from "../../protocol/session/holder.js";
+import { assert } from "../../protocol/assert.js";
+import { equal, hex } from "../../protocol/wire/bytes.js";
+import { decodeTerminalCertificate, type SignedClaims } from "../../protocol/wire/certificate.js";
+import {
+  done, finish, readArray, readBool, readBytes, readNull, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeNull, writeText, writer, type Reader,
+  type Writer,
+} from "../../protocol/wire/cbor.js";
+import { intent, offer, type Hello } from "../../protocol/wire/message.js";
+import { decodeReceipt, type Receipt } from "../../protocol/wire/receipt.js";
+import { decodeSignedClaims, encodeSignedClaims } from "../../protocol/wire/sync.js";
+import { readList } from "../../protocol/wire/trust.js";
+import { decodeValue, flag, type Value } from "../../protocol/wire/value.js";
+
+/** A receipt as kept: with what proves it, and what became of it. */
+export interface KeptReceipt {
+  receipt: Uint8Array;
+  proof: Uint8Array;
+  certificate: SignedClaims | undefined;
+  /** "unresolved", "finished", "turned", "used" or "reversed". */
+  state: string;
+  reversal: { reversal: Uint8Array; signature: Uint8Array } | undefined;
+}
+
+/** Profile B's part of a value. */
+export interface Grant { claims: Uint8Array; mac: Uint8Array; key: Uint8Array; group: number; epoch: number }
+
+export interface WalletValue {
+  name: string;
+  signed: SignedClaims;
+  value: Value;
+  issuerPart: Uint8Array;
+  grant: Grant | undefined;
+  /** Newest last; older ones are kept for the holder and for reports, at most `receiptsMax`. */
+  receipts: KeptReceipt[];
+  grantReceipts: KeptReceipt[];
+  showCertificate: boolean;
+}
+
+export interface WalletState { readonly cells: Cells; values: WalletValue[]; /** Chosen for the next tap; undefined: the first that fits. */ chosen: Uint8Array | undefined; intent: number; profile: "A" | "B" | undefined }
+
+const receiptsMax = 64;
+
+export function openWallet(cells: Cells): WalletState {
+  const w: WalletState = { cells: cells, values: [], chosen: undefined, intent: intent.use, profile: undefined };
+  const r = reader(orEmpty(readCell(cells, "values")));
+  const ids = readList(r, (from) => readBytes(from));
+  if (!done(r)) return w;
+  for (const id of ids) {
+    const value = decodeKept(orEmpty(readCell(cells, "value " + hex(id))));
+    if (value !== undefined) w.values.push(value);
+  }
+  return w;
+}
+
+function orEmpty(bytes: Uint8Array | undefined): Uint8Array {
+  return bytes === undefined ? new Uint8Array(0) : bytes;
+}
+
+/** Takes a delivered value, durably. The same again changes nothing; false for one that does not read. */
+export function addValue(w: WalletState, name: string, signed: SignedClaims, issuerPart: Uint8Array, grant: Grant | undefined): boolean {
+  const value = decodeValue(signed.claims);
+  if (value === undefined) return false;
+  if (valueOf(w, value.valueId) !== undefined) return true;
+  const kept: WalletValue = { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: [], grantReceipts: [], showCertificate: false };
+  w.values.push(kept);
+  keep(w, kept);
+  const list = writer();
+  writeArray(list, w.values.length);
+  for (const v of w.values) writeBytes(list, v.value.valueId);
+  writeCell(w.cells, "values", finish(list));
+  return true;
+}
+
+export function valueOf(w: WalletState, valueId: Uint8Array): WalletValue | undefined {
+  for (const v of w.values) if (equal(v.value.valueId, valueId)) return v;
+  return undefined;
+}
+
+function byGrant(w: WalletState, grantId: Uint8Array): WalletValue | undefined {
+  for (const v of w.values) {
+    const grant = v.grant === undefined ? undefined : decodeValue(v.grant.claims);
+    if (grant !== undefined && equal(grant.valueId, grantId)) return v;
+  }
+  return undefined;
+}
+
+export function newestOf(list: readonly KeptReceipt[]): KeptReceipt | undefined {
+  return list[list.length - 1];
+}
+
+/** The newest state as a receipt; undefined at counter 0. */
+export function newestReceipt(v: WalletValue): Receipt | undefined {
+  const newest = newestOf(v.receipts);
+  return newest === undefined ? undefined : decodeReceipt(newest.receipt);
+}
+
+// ---- what happens in a tap -----------------------------------------------------------------------------------------------
+
+function chainOf(w: WalletState, id: Uint8Array): { value: WalletValue; chain: KeptReceipt[] } {
+  const value = valueOf(w, id);
+  if (value !== undefined) return { value: value, chain: value.receipts };
+  const granted = byGrant(w, id);
+  assert(granted !== undefined, "a receipt belongs to a value of this wallet");
+  return { value: granted!, chain: granted!.grantReceipts };
+}
+
+/** Durable as newest when this returns. The counter only rises. */
+export function storeReceipt(w: WalletState, id: Uint8Array, receipt: Uint8Array, proof: Uint8Array, certificate: SignedClaims | undefined, state: string): void {
+  const found = chainOf(w, id);
+  const before = newestOf(found.chain);
+  assert(before === undefined || decodeReceipt(before.receipt)!.counter < decodeReceipt(receipt)!.counter, "a stored receipt is newer than the last");
+  found.chain.push({ receipt: receipt, proof: proof, certificate: certificate, state: state, reversal: undefined });
+  if (found.chain.length > receiptsMax) found.chain.shift();
+  found.value.showCertificate = false;
+  keep(w, found.value);
+}
+
+export function resolveReceipt(w: WalletState, id: Uint8Array, counter: number, outcome: string): void {
+  const found = chainOf(w, id);
+  for (const kept of found.chain) if (decodeReceipt(kept.receipt)!.counter === counter) kept.state = outcome;
+  keep(w, found.value);
+}
+
+export function storeReversal(w: WalletState, id: Uint8Array, counter: number, reversal: Uint8Array, signature: Uint8Array): void {
+  const found = chainOf(w, id);
+  for (const kept of found.chain) {
+    if (decodeReceipt(kept.receipt)!.counter !== counter) continue;
+    kept.reversal = { reversal: reversal, signature: signature };
+    kept.state = "reversed";
+  }
+  keep(w, found.value);
+}
+
+export function showCertificate(w: WalletState, id: Uint8Array): void {
+  const found = chainOf(w, id);
+  found.value.showCertificate = true;
+  keep(w, found.value);
+}
+
+/** A certificate that was met and checked. */
+export function keepCertificate(w: WalletState, id: Uint8Array, c: HeldCertificate): void {
+  const name = "terminal " + hex(id);
+  if (readCell(w.cells, name) === undefined) writeCell(w.cells, name, encodeSignedClaims(c.signed.kid, c.signed.claims, c.signed.signature));
+}
+
+// ---- what the holder asks ---------------------------------------------------------------------------------------------------
+
+/** The wallet as the holder sees it. `revokedTerminals`: ids that a revocation names. */
+export function walletView(w: WalletState, revokedTerminals: readonly Uint8Array[]): Wallet {
+  return {
+    choose: (hello) => choose(w, hello),
+    certificate: (id) => {
+      const signed = decodeSignedClaims(orEmpty(readCell(w.cells, "terminal " + hex(id))));
+      const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+      return signed === undefined || decoded === undefined ? undefined : { signed: signed, decoded: decoded };
+    },
+    terminalRevoked: (id) => revokedTerminals.some((known) => equal(known, id)),
+  };
+}
+
+/** The value chosen by its holder if it fits, else the first that is wanted, unspent first. */
+function choose(w: WalletState, hello: Hello): Held | undefined {
+  let best: WalletValue | undefined;
+  for (const v of w.values) {
+    const chosen = w.chosen === undefined || equal(w.chosen, v.value.valueId);
+    if (chosen && hello.want.kinds.indexOf(v.value.kind) >= 0 && (best === undefined || (isSpent(best) && !isSpent(v)))) best = v;
+  }
+  if (best === undefined) return undefined;
+  const viaGrant = (hello.offer & offer.profileB) !== 0 && best.grant !== undefined && hello.group !== undefined && best.grant.group === hello.group.group
+    && best.grant.epoch === hello.group.epoch;
+  const wantsB = w.profile === "B" || (hello.offer & offer.profileA) === 0;
+  if (wantsB) return viaGrant ? heldGrant(best, w.intent) : undefined;
+  return heldValue(best, w.intent);
+}
+
+function isSpent(v: WalletValue): boolean {
+  const newest = newestReceipt(v);
+  return newest !== undefined && newest.after >= v.value.most;
+}
+
+function heldValue(v: WalletValue, wanted: number): Held {
+  const newest = newestOf(v.receipts);
+  return {
+    profile: "A", signed: v.signed, value: v.value, key: v.value.valueId, grantKey: new Uint8Array(0),
+    newest: newest === undefined ? undefined : { receipt: newest.receipt, proof: newest.proof, certificate: newest.certificate },
+    undone: newest === undefined ? undefined : newest.reversal, intent: newest === undefined ? intent.use : wanted, showCertificate: v.showCertificate,
+  };
+}
+
+function heldGrant(v: WalletValue, wanted: number): Held | undefined {
+  const grant = v.grant!;
+  const value = decodeValue(grant.claims);
+  const newest = newestOf(v.grantReceipts);
+  if (value === undefined || (value.flags & flag.profileB) === 0) return undefined;
+  return {
+    profile: "B", signed: { kid: new Uint8Array(0), claims: grant.claims, signature: grant.mac }, value: value, key: v.value.valueId, grantKey: grant.key,
+    newest: newest === undefined ? undefined : { receipt: newest.receipt, proof: newest.proof, certificate: undefined }, undone: undefined,
+    intent: newest === undefined ? intent.use : wanted, showCertificate: false,
+  };
+}
+
+// ---- cells --------------------------------------------------------------------------------------------------------------------
+
+function keep(w: WalletState, v: WalletValue): void {
+  const out = writer();
+  writeArray(out, 7);
+  writeText(out, v.name);
+  writeBytes(out, encodeSignedClaims(v.signed.kid, v.signed.claims, v.signed.signature));
+  writeBytes(out, v.issuerPart);
+  writeBool(out, v.showCertificate);
+  if (v.grant === undefined) writeNull(out);
+  else {
+    writeArray(out, 5);
+    writeBytes(out, v.grant.claims); writeBytes(out, v.grant.mac); writeBytes(out, v.grant.key); writeInt(out, v.grant.group); writeInt(out, v.grant.epoch);
+  }
+  writeReceipts(out, v.receipts);
+  writeReceipts(out, v.grantReceipts);
+  writeCell(w.cells, "value " + hex(v.value.valueId), finish(out));
+}
+
+function writeReceipts(w: Writer, list: readonly KeptReceipt[]): void {
+  writeArray(w, list.length);
+  for (const kept of list) {
+    writeArray(w, 5);
+    writeBytes(w, kept.receipt); writeBytes(w, kept.proof);
+    if (kept.certificate === undefined) writeNull(w); else writeBytes(w, encodeSignedClaims(kept.certificate.kid, kept.certificate.claims, kept.certificate.signature));
+    writeText(w, kept.state);
+    if (kept.reversal === undefined) writeNull(w);
+    else { writeArray(w, 2); writeBytes(w, kept.reversal.reversal); writeBytes(w, kept.reversal.signature); }
+  }
+}
+
+function decodeKept(bytes: Uint8Array): WalletValue | undefined {
+  const r = reader(bytes);
+  readArray(r, 7);
+  const name = readText(r);
+  const signed = decodeSignedClaims(readBytes(r));
+  const issuerPart = readBytes(r);
+  const shows = readBool(r);
+  let grant: Grant | undefined;
+  if (!readNull(r)) {
+    readArray(r, 5);
+    grant = { claims: readBytes(r), mac: readBytes(r, 8), key: readBytes(r, 32), group: readUint(r), epoch: readUint(r) };
+  }
+  const receipts = readList(r, readKept);
+  const grantReceipts = readList(r, readKept);
+  const value = signed === undefined ? undefined : decodeValue(signed.claims);
+  if (!done(r) || signed === undefined || value === undefined) return undefined;
+  return { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: receipts, grantReceipts: grantReceipts, showCertificate: shows };
+}
+
+function readKept(r: Reader): KeptReceipt {
+  readArray(r, 5);
+  const kept: KeptReceipt = { receipt: readBytes(r), proof: readBytes(r), certificate: undefined, state: "", reversal: undefined };
+  if (!readNull(r)) kept.certificate = decodeSignedClaims(readBytes(r));
+  kept.state = readText(r);
+  if (!readNull(r)) { readArray(r, 2); kept.reversal = { reversal: readBytes(r), signature: readBytes(r, 64) }; }
+  return kept;
+}
