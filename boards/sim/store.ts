@@ -1,0 +1,66 @@
+/**
+ * NOR flash in memory, with power cuts: what is written may only touch erased bytes, and a cut leaves the last unsynced
+ * write torn at any byte. The journal's tests cut it at every byte there is.
+ */
+import { BoardFault } from "./fault.js";
+import type { Store } from "../../runtime/journal/store.js";
+
+export interface MemoryStore extends Store {
+  /** Every byte as it stands. */
+  readonly bytes: Uint8Array;
+  /** Bytes programmed or erased so far, and syncs. */
+  readonly written: number;
+  readonly syncs: number;
+  /** Power fails when so many more bytes have been written: that write is torn there, and everything after it throws. */
+  cutAfter(bytes: number): void;
+  /** The next sync throws, as a disk does that cannot write any more. */
+  failSync(): void;
+  /** What is there when power comes back. */
+  restarted(): MemoryStore;
+}
+
+export function makeMemoryStore(size: { pageBytes: number; pages: number }, from?: Uint8Array): MemoryStore {
+  const bytes = from === undefined ? new Uint8Array(size.pageBytes * size.pages).fill(0xff) : new Uint8Array(from);
+  let written = 0;
+  let syncs = 0;
+  let left = Infinity;
+  let dead = false;
+  let syncFails = false;
+  const check = (): void => { if (dead) throw new BoardFault("broken", "Power is off: restart the board."); };
+  const put = (at: number, byte: number): void => {
+    if (left <= 0) { dead = true; check(); }
+    bytes[at] = byte;
+    written++;
+    left--;
+  };
+  return {
+    pageBytes: size.pageBytes, pages: size.pages, bytes,
+    get written() { return written; },
+    get syncs() { return syncs; },
+    read: (page, offset, length) => {
+      if (offset + length > size.pageBytes || page >= size.pages) throw new Error(`assertion failed: read past a page (${page}, ${offset}, ${length})`);
+      return bytes.slice(page * size.pageBytes + offset, page * size.pageBytes + offset + length);
+    },
+    write: (page, offset, data) => {
+      check();
+      const at = page * size.pageBytes + offset;
+      if (offset + data.length > size.pageBytes) throw new Error("assertion failed: write past a page");
+      for (let i = 0; i < data.length; i++) {
+        if (bytes[at + i] !== 0xff && bytes[at + i] !== data[i]) throw new BoardFault("broken", "A written byte was written again: this flash must be erased first.");
+      }
+      for (let i = 0; i < data.length; i++) put(at + i, data[i]!);
+    },
+    erase: (page) => {
+      check();
+      for (let i = 0; i < size.pageBytes; i++) put(page * size.pageBytes + i, 0xff);
+    },
+    sync: () => {
+      check();
+      syncs++;
+      if (syncFails) { dead = true; throw new BoardFault("broken", "The disk could not write: replace it, its journal cannot be trusted."); }
+    },
+    cutAfter: (n) => { left = n; },
+    failSync: () => { syncFails = true; },
+    restarted: () => makeMemoryStore(size, bytes),
+  };
+}

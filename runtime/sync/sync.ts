@@ -1,0 +1,268 @@
+/**
+ * Sync over the network road: records up exactly once, news down, the certificate renewed, handovers asked and answered
+ * (`design.md` §8, `trust.md` §2, decision 5). It says which letter to post next and reads the answers; whoever posts them
+ * (HTTP on a Pi, a courier later) may lose, repeat or delay them.
+ *
+ * Three slots, each with one letter outstanding: *talk* (records, news, renewal), *ask* (may I finish this receipt?) and
+ * *wait* (the long poll on which the host asks us).
+ */
+import { readAnswer, writeLetter, type Correspondent, type Letter } from "./letters.js";
+import { newestOf } from "./trust.js";
+import { firstKept, flush, readFrom } from "../journal/journal.js";
+import { keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
+import { drive, takeSetup, type Terminal } from "../terminal.js";
+import { limits } from "../../protocol/limits.js";
+import { openSigned } from "../../protocol/wire/signed.js";
+import {
+  decodeBatchTaken, decodeHandoverCode, decodeHandoverQuestion, decodeNews, decodeSignedClaims, encodeBatch, encodeHandoverAsk, encodeHandoverWait, encodePull, encodeRenewal,
+  messageType, type News,
+} from "../../protocol/wire/sync.js";
+import { decodeTime } from "../../protocol/wire/trust.js";
+import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
+import { encodeEntry } from "../../protocol/wire/entry.js";
+import { append } from "../journal/journal.js";
+import { equal } from "../../protocol/wire/bytes.js";
+import { signersFor } from "./trust.js";
+
+export type Slot = "talk" | "ask" | "wait";
+export const slots: readonly Slot[] = ["talk", "ask", "wait"];
+
+interface Outstanding { letter: Letter; atMs: number; nonce: Uint8Array }
+
+export interface Sync {
+  readonly terminal: Terminal;
+  readonly who: Correspondent;
+  outstanding: Record<Slot, Outstanding | undefined>;
+  /** A slot rests until then after a failure. */
+  notBeforeMs: Record<Slot, number>;
+  failures: Record<Slot, number>;
+  nextPullMs: number;
+  renewed: boolean;
+  /** The host's question we answer with the next *wait*. */
+  questionNumber: number;
+  answerCode: number;
+  /** Sets the machine's clock from the host's signed answer to our own nonce; quality 3. */
+  onTime: ((at: number) => void) | undefined;
+}
+
+const pullEveryMs = 5000;
+const retryMs = 1000;
+const retryMostMs = 60000;
+
+export function makeSync(terminal: Terminal): Sync {
+  const board = terminal.board;
+  const setup = terminal.setup;
+  const who: Correspondent = {
+    crypto: board.crypto, keys: board.keys, random: board.random, trust: setup.trust, signer: "identity", openers: ["agreement", "agreement-old"],
+    next: setup.sequenceCeiling, ceiling: setup.sequenceCeiling,
+    reserve: (ceiling) => { setup.sequenceCeiling = ceiling; keepNumbers(setup); },
+  };
+  return {
+    terminal: terminal, who: who, outstanding: { talk: undefined, ask: undefined, wait: undefined }, notBeforeMs: { talk: 0, ask: 0, wait: 0 }, failures: { talk: 0, ask: 0, wait: 0 },
+    nextPullMs: 0, renewed: false, questionNumber: 0, answerCode: 0, onTime: undefined,
+  };
+}
+
+/** The next letter of a slot, or undefined while one is outstanding or there is nothing to say. */
+export function nextLetter(s: Sync, slot: Slot): Uint8Array | undefined {
+  const now = s.terminal.board.clock.monotonicMs();
+  if (s.outstanding[slot] !== undefined || now < s.notBeforeMs[slot] || newestOf(s.who.trust, "envelope") === undefined) return undefined;
+  const nonce = s.terminal.board.random.fill(8);
+  const letter = slot === "talk" ? talk(s, now, nonce) : slot === "ask" ? ask(s) : wait(s);
+  if (letter === undefined) return undefined;
+  s.outstanding[slot] = { letter: letter, atMs: now, nonce: nonce };
+  return letter.bytes;
+}
+
+function post(s: Sync, type: number, body: Uint8Array): Letter | undefined {
+  const time = s.terminal.board.clock.utc();
+  return writeLetter(s.who, type, body, time.at, time.quality);
+}
+
+/** Records first: they are money. Then news, and in its time a new certificate. */
+function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
+  const t = s.terminal;
+  if (t.confirmed + 1 < t.journal.next) return records(s);
+  if (isRenewalDue(s)) return renew(s);
+  if (now < s.nextPullMs) return undefined;
+  const setup = t.setup;
+  return post(s, messageType.pull, encodePull({
+    configuration: setup.configuration === undefined ? 0 : setup.configuration.number, list: setup.listNumber, digest: listDigest(setup), nonce: nonce,
+    knownTerminals: setup.terminalsNumber,
+  }));
+}
+
+function records(s: Sync): Letter | undefined {
+  const t = s.terminal;
+  flush(t.journal);
+  const first = Math.max(t.confirmed + 1, firstKept(t.journal));
+  const batch = readFrom(t.journal, first, limits.batchEntriesMax, limits.envelopeBytesMax / 2);
+  if (batch.entries.length === 0) return undefined;
+  return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: first, entries: batch.entries, head: batch.head }));
+}
+
+/** From half of the certificate's life on (`trust.md` §9), once a boot as long as the host says no. */
+function isRenewalDue(s: Sync): boolean {
+  const c = s.terminal.setup.certificate;
+  const time = s.terminal.board.clock.utc();
+  if (c === undefined || time.quality === 0 || s.renewed) return false;
+  return time.at > c.decoded.notBefore + (c.decoded.expires - c.decoded.notBefore) / 2;
+}
+
+/** New keys under names of their own until the certificate for them has come. A repeated renewal offers the same keys. */
+function renew(s: Sync): Letter | undefined {
+  const board = s.terminal.board;
+  const setup = s.terminal.setup;
+  const signing = keyOr(s, "signing-next");
+  const agreement = keyOr(s, "agreement-next");
+  if (signing === undefined || agreement === undefined || board.keys.publicKey("identity") === undefined) return undefined;
+  return post(s, messageType.renew, encodeRenewal({ counter: setup.renewalCounter + 1, signingKey: signing, agreementKey: agreement }));
+}
+function keyOr(s: Sync, name: string): Uint8Array | undefined {
+  const held = s.terminal.board.keys.publicKey(name);
+  return held === undefined ? s.terminal.board.keys.make(name) : held;
+}
+
+function ask(s: Sync): Letter | undefined {
+  const question = s.terminal.question;
+  s.terminal.question = undefined;
+  return question === undefined ? undefined : post(s, messageType.handoverAsk, encodeHandoverAsk(question));
+}
+
+function wait(s: Sync): Letter | undefined {
+  return post(s, messageType.handoverWait, encodeHandoverWait({ number: s.questionNumber, code: s.answerCode }));
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------------------
+
+/** The host's answer to the letter of a slot. Anything that is not exactly that counts as a failure. */
+export function takeAnswer(s: Sync, slot: Slot, bytes: Uint8Array): boolean {
+  const out = s.outstanding[slot];
+  const m = out === undefined ? undefined : readAnswer(s.who, out.letter, bytes);
+  if (out === undefined || m === undefined) { failed(s, slot); return false; }
+  s.outstanding[slot] = undefined;
+  s.failures[slot] = 0;
+  s.terminal.book.onLine = true;
+  switch (out.letter.type) {
+    case messageType.records: confirmThrough(s, m.body); break;
+    case messageType.pull: takeNews(s, m.body, out); break;
+    case messageType.renew: takeRenewed(s, m.body); break;
+    case messageType.handoverAsk: takeCode(s, m.body); break;
+    case messageType.handoverWait: takeQuestion(s, m.body); break;
+  }
+  return true;
+}
+
+/** Nobody answered, or not well: the slot rests, longer each time. The letter is not posted again; what it said is said anew. */
+export function failed(s: Sync, slot: Slot): void {
+  const out = s.outstanding[slot];
+  s.outstanding[slot] = undefined;
+  s.failures[slot]++;
+  s.terminal.book.onLine = false;
+  s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + Math.min(retryMostMs, retryMs * s.failures[slot]);
+  if (slot === "ask" && out !== undefined) drive(s.terminal, { type: "handover", code: -1 });
+}
+
+function confirmThrough(s: Sync, body: Uint8Array): void {
+  const taken = decodeBatchTaken(body);
+  const t = s.terminal;
+  if (taken === undefined || taken.through >= t.journal.next || taken.through <= t.confirmed) return;
+  t.confirmed = taken.through;
+  t.setup.confirmed = taken.through;
+  keepNumbers(t.setup);
+}
+
+/** Each object is believed for its own signature; what cannot be taken is left for the next time. */
+function takeNews(s: Sync, body: Uint8Array, out: Outstanding): void {
+  const news = decodeNews(body);
+  if (news === undefined) return;
+  const t = s.terminal;
+  const setup = t.setup;
+  takeRoles(setup, news.roles);
+  if (news.configuration.length > 0) takeConfiguration(setup, news.configuration);
+  const current = takeStatus(s, news);
+  if (news.terminals.length > 0) keepTerminals(setup, news.terminals, news.terminalsNumber);
+  const at = timeOf(s, news, out);
+  if (at > 0) raiseFloor(setup, at);
+  if (at > 0 && current && setup.configuration !== undefined) setup.pulledAt = at;
+  keepNumbers(setup);
+  noteIncidents(s);
+  s.nextPullMs = t.board.clock.monotonicMs() + (current ? pullEveryMs : 0);
+  if (t.verifier.state === "idle") takeSetup(t);
+}
+
+/** True when list or deltas left us with what the host has. */
+function takeStatus(s: Sync, news: News): boolean {
+  const setup = s.terminal.setup;
+  for (const delta of news.deltas) if (!takeDelta(setup, delta)) return false;
+  if (news.list.length > 0) takeList(setup, news.list, (packed, most) => s.terminal.board.inflate(packed, most));
+  return setup.statusBits !== undefined;
+}
+
+/** Signed by the status key and back within ten minutes with our nonce: it may set the clock. */
+function timeOf(s: Sync, news: News, out: Outstanding): number {
+  const claims = openSigned(s.who.crypto, news.time, "time", signersFor(s.who.trust, "status"));
+  const time = claims === undefined ? undefined : decodeTime(claims);
+  if (time === undefined) return 0;
+  const quick = s.terminal.board.clock.monotonicMs() - out.atMs < 600000;
+  if (quick && time.nonce !== undefined && equal(time.nonce, out.nonce) && s.onTime !== undefined) s.onTime(time.at);
+  return time.at;
+}
+
+function noteIncidents(s: Sync): void {
+  const t = s.terminal;
+  for (const incident of t.setup.incidents) append(t.journal, encodeEntry({ kind: "incident", what: incident.what, first: incident.first, second: incident.second }), true);
+  t.setup.incidents = [];
+}
+
+/** The certificate for the keys we offered: they take the place of the old ones, and the old agreement key still opens letters. */
+function takeRenewed(s: Sync, body: Uint8Array): void {
+  const keys = s.terminal.board.keys;
+  const setup = s.terminal.setup;
+  s.renewed = true;
+  const signed = decodeSignedClaims(body);
+  const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+  const signing = keys.publicKey("signing-next");
+  const agreement = keys.publicKey("agreement-next");
+  if (decoded === undefined || signing === undefined || agreement === undefined) return;
+  if (!equal(decoded.signingKey, signing) || !equal(decoded.agreementKey.subarray(1), agreement.subarray(1))) return;
+  if (!takeCertificate(setup, body)) return;
+  adoptKeys(s.terminal);
+  setup.renewalCounter++;
+  keepNumbers(setup);
+  s.renewed = false;
+  if (s.terminal.verifier.state === "idle") takeSetup(s.terminal);
+}
+
+/** Makes the keys of the certificate held the ones in use; also after a cut between certificate and keys. */
+export function adoptKeys(t: Terminal): void {
+  const keys = t.board.keys;
+  const c = t.setup.certificate;
+  if (c === undefined) return;
+  const signing = keys.publicKey("signing-next");
+  if (signing !== undefined && equal(signing, c.decoded.signingKey)) keys.rename("signing-next", "signing");
+  const agreement = keys.publicKey("agreement-next");
+  if (agreement === undefined || !equal(agreement.subarray(1), c.decoded.agreementKey.subarray(1))) return;
+  if (keys.publicKey("agreement") !== undefined) keys.rename("agreement", "agreement-old");
+  keys.rename("agreement-next", "agreement");
+}
+
+// ---- handover -----------------------------------------------------------------------------------------------------------------
+
+function takeCode(s: Sync, body: Uint8Array): void {
+  const said = decodeHandoverCode(body);
+  drive(s.terminal, { type: "handover", code: said === undefined ? -1 : said.code });
+}
+
+/** The host asks for another terminal: the verifier answers at once, durably if it gives. */
+function takeQuestion(s: Sync, body: Uint8Array): void {
+  const q = decodeHandoverQuestion(body);
+  s.questionNumber = 0;
+  if (q === undefined || q.number === 0) return;
+  const t = s.terminal;
+  t.handoverAnswers = [];
+  drive(t, { type: "handover_asked", by: q.by, receipt: q.receipt, proof: q.proof });
+  const answer = t.handoverAnswers[0];
+  s.questionNumber = q.number;
+  s.answerCode = answer === undefined ? 2 : answer.code;
+}

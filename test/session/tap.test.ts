@@ -1,0 +1,43 @@
+/**
+ * Taps as dialogues: what a holder, a handset and a terminal do together, and what must be refused (S1, U7; `tap.md` §3, §8).
+ */
+import { expect, test } from "vitest";
+import { card, coupons, makePhone, makeStation, makeWorld, shownTo, tap, ticket } from "./world.js";
+import { newestReceipt } from "../../runtime/value/wallet.js";
+import { refusal } from "../../protocol/refusal.js";
+
+test("S1: a ticket opens the gate, and never again", () => {
+  const w = makeWorld();
+  const gate = makeStation(w);
+  const phone = makePhone(w, ticket(w));
+  tap(phone, gate);
+  expect(gate.codes()).toEqual([0]);
+  expect(gate.board.relay.levels.slice(0, 2)).toEqual([1, 0]);
+  expect(phone.events.map((e) => e.event)).toEqual(["stored", "resolved", "resolved", "done"]);
+  tap(phone, gate);
+  expect(gate.codes()).toEqual([0, refusal.already_used]);
+  expect(shownTo(phone)).toEqual([refusal.already_used]);
+});
+
+test("S1: a coupon book counts down and ends", () => {
+  const w = makeWorld();
+  const gate = makeStation(w);
+  const phone = makePhone(w, coupons(w, 3));
+  for (let i = 0; i < 4; i++) tap(phone, gate);
+  expect(gate.codes()).toEqual([0, 0, 0, refusal.insufficient]);
+  expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(3);
+});
+
+test("U7: a card pays the price asked, above the silent limit only when its holder agrees", () => {
+  const w = makeWorld();
+  const fare = makeStation(w, { takes: [{ kind: "card", action: 3, zone: 1 }], tariffs: [{ id: 1, kind: "card", price: { currency: 978, amount: 350 }, from: 0 }] });
+  const phone = makePhone(w, card(w, 1000));
+  tap(phone, fare);
+  expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(350);
+  tap(phone, fare, { silentAmount: 300, confirm: false });
+  expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(350);
+  tap(phone, fare, { silentAmount: 300, confirm: true });
+  expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(700);
+  tap(phone, fare);
+  expect(fare.codes()).toEqual([0, 0, refusal.insufficient]);
+});
