@@ -71,6 +71,7 @@ export interface Terminal {
   onEvent: ((e: TerminalEvent) => void) | undefined;
 }
 
+const greetEveryMs = 100;
 /** How long a light and its text stay. */
 const lightMs = 2500;
 const marksMax = 64;
@@ -94,7 +95,7 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
 }
 
 function noStages(): Stages {
-  return { greetedMs: 0, presentedMs: 0, answeredMs: 0, acknowledgedMs: 0, durableMs: 0, openMs: 0 };
+  return { greetedMs: -greetEveryMs, presentedMs: 0, answeredMs: 0, acknowledgedMs: 0, durableMs: 0, openMs: 0 };
 }
 
 function boot(t: Terminal): void {
@@ -144,9 +145,17 @@ function readLine(t: Terminal): void {
   for (let bytes = t.board.link.read(); bytes !== undefined; bytes = t.board.link.read()) {
     const out = links.receive(t.link, bytes, t.board.clock.monotonicMs());
     for (const message of out.messages) hear(t, message);
-    if (out.heard && out.messages.length === 0 && t.verifier.state === "idle" && t.wants.length > 0) { t.triedWants = 0; greet(t); }
+    if (out.heard && out.messages.length === 0) answerWake(t);
     writeLine(t);
   }
+}
+
+/** A handset says that it is here. Whoever calls again and again is greeted ten times a second at most. */
+function answerWake(t: Terminal): void {
+  const now = t.board.clock.monotonicMs();
+  if (t.verifier.state !== "idle" || t.wants.length === 0 || now - t.stages.greetedMs < greetEveryMs) return;
+  t.triedWants = 0;
+  greet(t);
 }
 
 function hear(t: Terminal, message: Uint8Array): void {

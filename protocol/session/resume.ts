@@ -101,19 +101,23 @@ export function judgeInquiry(p: Presented, s: VerifierSettings, given: Given): R
   return { then: "refuse", verdict: may.code === 0 ? verdict(refusal.not_acknowledged, 0) : may };
 }
 
-/** Another terminal asks for a receipt of ours: the entry that gives it away, or a code (0 without entry: given before). */
+/**
+ * Another terminal asks for a receipt that we made or were given: the entry that gives it away, or a code (0 without
+ * entry: given to the same before).
+ */
 export function judgeHandover(
   by: Uint8Array, receiptBytes: Uint8Array, proof: Uint8Array, s: VerifierSettings, given: Given,
 ): { code: number; entry: HandoverEntry | undefined } {
   const receipt = decodeReceipt(receiptBytes);
-  if (receipt === undefined || receipt.kind !== receiptKind.use || !isOwn(receipt.terminal, s, given)) return no(refusal.finish_elsewhere);
+  if (receipt === undefined || receipt.kind !== receiptKind.use) return no(refusal.finish_elsewhere);
   if (!madeHere(receipt, receiptBytes, proof, s, given)) return no(refusal.not_genuine);
   const used = given.book.finished(receipt.valueId, receipt.counter);
   if (used !== undefined) return no(ofFinished(used));
   const handed = given.book.handedTo(receipt.valueId, receipt.counter);
   if (handed !== undefined) return no(equal(handed, by) ? 0 : refusal.finish_elsewhere);
   const may = mayFinish(receipt, given);
-  if (may.code !== 0) return no(may.code);
+  const foreignTap = may.code === refusal.resume_too_late && !isOwn(receipt.terminal, s, given);
+  if (may.code !== 0 && !foreignTap) return no(may.code);
   return { code: 0, entry: {
     kind: "handover", valueId: receipt.valueId, counter: receipt.counter, to: by, receiptDigest: digest16(given.crypto, receiptBytes), at: given.at, quality: given.quality,
   } };

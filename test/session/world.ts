@@ -219,7 +219,7 @@ export function tap(phone: Phone, station: Station, o: TapOptions = {}): Handset
       poll(station.terminal);
       station.passage.set(0);
     }
-    if (!station.line.deliver()) clock.advance(5);
+    clock.advance(station.line.deliver() ? 1 : 5);
   }
   station.line.a.fault = undefined;
   station.line.b.fault = undefined;
