@@ -2,8 +2,7 @@
  * NOR flash in memory, with power cuts: what is written may only touch erased bytes, and a cut leaves the last unsynced
  * write torn at any byte. The journal's tests cut it at every byte there is.
  */
-import { BoardFault } from "./fault.js";
-import type { Store } from "../../runtime/journal/store.js";
+import { boardFault, type Store } from "../../runtime/journal/store.js";
 
 export interface MemoryStore extends Store {
   /** Every byte as it stands. */
@@ -26,7 +25,7 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
   let left = Infinity;
   let dead = false;
   let syncFails = false;
-  const check = (): void => { if (dead) throw new BoardFault("broken", "Power is off: restart the board."); };
+  const check = (): void => { if (dead) throw boardFault("broken", "Power is off: restart the board."); };
   const put = (at: number, byte: number): void => {
     if (left <= 0) { dead = true; check(); }
     bytes[at] = byte;
@@ -46,7 +45,7 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
       const at = page * size.pageBytes + offset;
       if (offset + data.length > size.pageBytes) throw new Error("assertion failed: write past a page");
       for (let i = 0; i < data.length; i++) {
-        if (bytes[at + i] !== 0xff && bytes[at + i] !== data[i]) throw new BoardFault("broken", "A written byte was written again: this flash must be erased first.");
+        if (bytes[at + i] !== 0xff && bytes[at + i] !== data[i]) throw boardFault("broken", "A written byte was written again: this flash must be erased first.");
       }
       for (let i = 0; i < data.length; i++) put(at + i, data[i]!);
     },
@@ -57,7 +56,7 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
     sync: () => {
       check();
       syncs++;
-      if (syncFails) { dead = true; throw new BoardFault("broken", "The disk could not write: replace it, its journal cannot be trusted."); }
+      if (syncFails) { dead = true; throw boardFault("broken", "The disk could not write: replace it, its journal cannot be trusted."); }
     },
     cutAfter: (n) => { left = n; },
     failSync: () => { syncFails = true; },

@@ -22,3 +22,11 @@ export interface BoardError {
   /** What happened and what to do, in one sentence. */
   readonly message: string;
 }
+
+/** An error to throw for a faulty device. */
+export function boardFault(kind: BoardErrorKind, message: string): Error & BoardError {
+  const error = new Error(message) as Error & { kind: BoardErrorKind };
+  error.name = "BoardError";
+  error.kind = kind;
+  return error;
+}

@@ -1,0 +1,70 @@
+/**
+ * Pseudo-terminals without any program: libc through `koffi`. A pair of them with a pump between is a serial line between
+ * two real ports, and the pump is where a line is paced, cut or made noisy.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { ReadStream } from "node:tty";
+import koffi from "koffi";
+
+export interface Pty { /** Path to open with `serialport`. */ path: string; write(bytes: Uint8Array): void; onBytes: ((bytes: Uint8Array) => void) | undefined; close(): void }
+
+/** Opens one pseudo-terminal; this process is its device, `path` its port. Throws where the system has none. */
+export function openPty(): Pty {
+  const c = libc();
+  const master = c.posix_openpt(constants.O_RDWR | constants.O_NOCTTY) as number;
+  if (master < 0 || c.grantpt(master) !== 0 || c.unlockpt(master) !== 0) throw new Error("This system gives no pseudo-terminal: is /dev/pts mounted?");
+  const path = c.ptsname(master) as string;
+  // Held open, so that a port may be closed and opened again without the device seeing an end.
+  const slave = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
+  const settings = Buffer.alloc(128);
+  c.tcgetattr(slave, settings);
+  c.cfmakeraw(settings);
+  c.tcsetattr(slave, 0, settings);
+  const stream = new ReadStream(master);
+  const pty: Pty = {
+    path, onBytes: undefined,
+    write: (bytes) => { stream.write(Buffer.from(bytes)); },
+    close: () => { stream.destroy(); closeSync(slave); },
+  };
+  stream.on("data", (chunk: Buffer) => pty.onBytes?.(new Uint8Array(chunk)));
+  stream.on("error", () => undefined);
+  return pty;
+}
+
+/** What may happen on a line: bytes a second (0 for no pacing), and what becomes of each piece. */
+export interface LineOptions { baud: number; toA?: ((bytes: Uint8Array) => Uint8Array[]) | undefined; toB?: ((bytes: Uint8Array) => Uint8Array[]) | undefined }
+export interface Line { a: string; b: string; options: LineOptions; /** Bytes carried each way. */ carried: { toA: number; toB: number }; close(): void }
+
+/** A line between two ports. Ten bits a byte, as 8N1 has. */
+export function openLine(options: LineOptions): Line {
+  const a = openPty();
+  const b = openPty();
+  const line: Line = { a: a.path, b: b.path, options, carried: { toA: 0, toB: 0 }, close: () => { a.close(); b.close(); } };
+  pump(a, b, line, "toB");
+  pump(b, a, line, "toA");
+  return line;
+}
+
+function pump(from: Pty, to: Pty, line: Line, way: "toA" | "toB"): void {
+  let freeAtMs = 0;
+  from.onBytes = (bytes) => {
+    for (const piece of line.options[way]?.(bytes) ?? [bytes]) {
+      line.carried[way] += piece.length;
+      const now = performance.now();
+      freeAtMs = Math.max(freeAtMs, now) + (line.options.baud === 0 ? 0 : (piece.length * 10_000) / line.options.baud);
+      if (freeAtMs - now < 0.5) to.write(piece); else setTimeout(() => to.write(piece), freeAtMs - now);
+    }
+  };
+}
+
+type Libc = Record<"posix_openpt" | "grantpt" | "unlockpt" | "ptsname" | "tcgetattr" | "tcsetattr" | "cfmakeraw", (...values: unknown[]) => unknown>;
+let loaded: Libc | undefined;
+function libc(): Libc {
+  if (loaded !== undefined) return loaded;
+  const lib = koffi.load(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6");
+  loaded = {
+    posix_openpt: lib.func("int posix_openpt(int)"), grantpt: lib.func("int grantpt(int)"), unlockpt: lib.func("int unlockpt(int)"), ptsname: lib.func("const char *ptsname(int)"),
+    tcgetattr: lib.func("int tcgetattr(int, void *)"), tcsetattr: lib.func("int tcsetattr(int, int, void *)"), cfmakeraw: lib.func("void cfmakeraw(void *)"),
+  };
+  return loaded;
+}
