@@ -1,8 +1,78 @@
 /**
- * The directory's part of the schema: tables beside the ledger's, created by the same list of steps (`schema.ts`).
- * Versions start at 100, so that ledger and directory can grow without asking each other.
+ * The directory's part of the schema: who takes part (members, handsets, merchants, issuers, terminals), what was issued to
+ * whom, the status list, and what arrived at the device door. Tables beside the ledger's, created by the same list of steps
+ * (`schema.ts`); versions start at 100, so that ledger and directory can grow without asking each other.
+ * Ids and keys are hexadecimal, times UTC seconds, lists JSON, flags 0 or 1.
  */
+import type { Generated } from "kysely";
 import type { Migration } from "./schema.js";
 
-export interface MoreTables {}
-export const moreMigrations: Migration[] = [];
+export interface MerchantTable { merchant_id: string; name: string }
+export interface IssuerTable { issuer_id: string; name: string; public_key: string }
+export interface ProductTable {
+  product_id: string; name: string; kind: string; unit: number; most: number; price: number; currency: string; zones: string; rule: string; valid_until: number;
+  offline: string; flags: number; issuer_id: string; merchant_share: number; grant_uses: number;
+}
+export interface MemberTable { user_id: string; password: string; phone: string; recovery: string; wrong: Generated<number>; wrong_in_row: Generated<number>; blocked_until: Generated<number>; created_at: number }
+export interface HandsetTable { kid: string; user_id: string; signing_key: string; agreement_key: string; key_class: number; revoked: Generated<number>; created_at: number }
+export interface TerminalTable {
+  terminal_id: string; name: string; role: number; zones: string; takes: string; tariffs: string; kinds: string; currency: string; most: number; merchant_id: string;
+  group_number: number; settings: string; configuration: Uint8Array; configuration_number: number;
+  lookup: string; claim_secret: string; claim_until: number; claim_wrong: Generated<number>; claim_request: string | null; claim_answer: Uint8Array | null;
+  identity_kid: string | null; identity_key: string | null; certificate: Uint8Array | null; agreement_key: string | null; expires: Generated<number>;
+  renewal_counter: Generated<number>; renewal_digest: string | null; confirmed: Generated<number>; head: Generated<string>; boot: Generated<number>;
+  suspended: Generated<number>; seen_at: Generated<number>;
+}
+export interface CertificateTable { certificate_id: string; number: Generated<number>; terminal_id: string; bytes: Uint8Array; issued_at: number }
+export interface IssuedTable {
+  value_id: string; offer_id: string; product_id: string; user_id: string; reference: string; name: string; status_index: number; status: Generated<number>;
+  issued_at: number; holder_key: string | null; value: Uint8Array | null; issuer_part: Uint8Array | null; grant_id: string | null; grant_bytes: Uint8Array | null;
+}
+export interface HostReceiptTable { digest: string; value_id: string; counter: number; receipt: Uint8Array; signature: Uint8Array }
+export interface StatusDeltaTable { number: number; bytes: Uint8Array }
+export interface LetterTable { sender: string; sequence: number; digest: string; answer: Uint8Array; at: number }
+export interface EntryTable { terminal_id: string; sequence: number; digest: string; kind: string }
+export interface RefusedTable { terminal_id: string; code: number; times: number }
+export interface IncidentTable { incident_id: Generated<number>; what: string; about: string; detail: string; at: number }
+export interface AuditTable { number: Generated<number>; at: number; who: string; what: string; head: string }
+export interface SettingTable { name: string; value: string }
+
+export interface MoreTables {
+  merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable;
+  issued: IssuedTable; host_receipt: HostReceiptTable; status_delta: StatusDeltaTable; letter: LetterTable; entry_taken: EntryTable; refused: RefusedTable;
+  incident: IncidentTable; audit: AuditTable; setting: SettingTable;
+}
+
+export const moreMigrations: Migration[] = [{ version: 100, sql: [
+  `create table merchant (merchant_id text primary key, name text not null)`,
+  `create table issuer (issuer_id text primary key, name text not null, public_key text not null)`,
+  `create table product (product_id text primary key, name text not null, kind text not null, unit integer not null, most integer not null, price integer not null,
+     currency text not null, zones text not null, rule text not null, valid_until integer not null, offline text not null, flags integer not null,
+     issuer_id text not null references issuer, merchant_share integer not null, grant_uses integer not null)`,
+  `create table member (user_id text primary key, password text not null, phone text not null, recovery text not null, wrong integer not null default 0,
+     wrong_in_row integer not null default 0, blocked_until integer not null default 0, created_at integer not null)`,
+  `create table handset (kid text primary key, user_id text not null references member, signing_key text not null, agreement_key text not null, key_class integer not null,
+     revoked integer not null default 0, created_at integer not null)`,
+  `create table terminal (terminal_id text primary key, name text not null, role integer not null, zones text not null, takes text not null, tariffs text not null,
+     kinds text not null, currency text not null, most integer not null, merchant_id text not null references merchant, group_number integer not null,
+     settings text not null, configuration blob not null, configuration_number integer not null, lookup text not null, claim_secret text not null,
+     claim_until integer not null, claim_wrong integer not null default 0, claim_request text, claim_answer blob, identity_kid text unique, identity_key text,
+     certificate blob, agreement_key text, expires integer not null default 0, renewal_counter integer not null default 0, renewal_digest text,
+     confirmed integer not null default 0, head text not null default '00000000000000000000000000000000', boot integer not null default 0,
+     suspended integer not null default 0, seen_at integer not null default 0)`,
+  `create index terminal_lookup on terminal (lookup)`,
+  `create table certificate (number integer primary key autoincrement, certificate_id text not null unique, terminal_id text not null references terminal,
+     bytes blob not null, issued_at integer not null)`,
+  `create table issued (value_id text primary key, offer_id text not null unique, product_id text not null references product, user_id text not null,
+     reference text not null unique, name text not null, status_index integer not null unique, status integer not null default 0, issued_at integer not null,
+     holder_key text, value blob, issuer_part blob, grant_id text unique, grant_bytes blob)`,
+  `create index issued_to on issued (user_id)`,
+  `create table host_receipt (digest text primary key, value_id text not null, counter integer not null, receipt blob not null, signature blob not null)`,
+  `create table status_delta (number integer primary key, bytes blob not null)`,
+  `create table letter (sender text not null, sequence integer not null, digest text not null, answer blob not null, at integer not null, primary key (sender, sequence))`,
+  `create table entry_taken (terminal_id text not null, sequence integer not null, digest text not null, kind text not null, primary key (terminal_id, sequence))`,
+  `create table refused (terminal_id text not null, code integer not null, times integer not null, primary key (terminal_id, code))`,
+  `create table incident (incident_id integer primary key autoincrement, what text not null, about text not null, detail text not null, at integer not null)`,
+  `create table audit (number integer primary key autoincrement, at integer not null, who text not null, what text not null, head text not null)`,
+  `create table setting (name text primary key, value text not null)`,
+] }];

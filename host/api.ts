@@ -1,0 +1,143 @@
+/**
+ * The operator API as one table: path, what it does, what it takes. HTTP routes and the OpenAPI document are both made from
+ * it, so they cannot differ.
+ */
+import { audit, recordingAt, Wrong, type Context } from "./context.js";
+import { transact } from "./database.js";
+import { importList, type ImportFormat } from "./import.js";
+import { checkBooks } from "./invariants.js";
+import { trialBalance } from "./ledger.js";
+import { addMember, revokeHandset } from "./people.js";
+import { addIssuer, addMerchant, addProduct, sell, type NewProduct, type Sale } from "./products.js";
+import { setStatus, type State } from "./status.js";
+import { addTerminal, configure, type NewTerminal, type Settings } from "./terminals.js";
+import { resolveCase } from "./use.js";
+
+type Schema = Record<string, unknown>;
+export interface Route {
+  method: "get" | "post"; path: string; summary: string; body?: Schema; query?: Schema;
+  run(c: Context, input: { body: unknown; query: Record<string, string>; path: Record<string, string> }): Promise<unknown>;
+}
+
+const text = { type: "string", minLength: 1, maxLength: 200 };
+const word = { type: "string", pattern: "^[A-Za-z0-9@._+-]{1,80}$" };
+const count = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+const object = (required: string[], properties: Record<string, unknown>): Schema => ({ type: "object", additionalProperties: false, required, properties });
+const taken = object(["kind", "action", "zone"], { kind: word, action: { type: "integer", minimum: 1, maximum: 4 }, zone: count });
+
+export const routes: Route[] = [
+  { method: "post", path: "/api/merchants", summary: "Add or rename a merchant", body: object(["merchant", "name"], { merchant: word, name: text }), run: (c, { body }) => addMerchant(c, body as { merchant: string; name: string }) },
+  { method: "get", path: "/api/merchants", summary: "Merchants", run: (c) => c.db.selectFrom("merchant").selectAll().execute() },
+  { method: "post", path: "/api/issuers", summary: "Add or rename an issuer", body: object(["issuer", "name"], { issuer: word, name: text }), run: (c, { body }) => addIssuer(c, body as { issuer: string; name: string }) },
+  { method: "get", path: "/api/issuers", summary: "Issuers", run: (c) => c.db.selectFrom("issuer").selectAll().execute() },
+  {
+    method: "post", path: "/api/products", summary: "Add or change a product: ticket, coupon book or prepaid card", run: (c, { body }) => addProduct(c, body as NewProduct),
+    body: object(["product", "name", "kind", "sort", "price", "until", "issuer"], {
+      product: word, name: text, kind: word, sort: { enum: ["ticket", "coupons", "prepaid"] }, most: { type: "integer", minimum: 1 }, price: count, currency: { type: "string", pattern: "^[A-Z]{3}$" },
+      zones: { type: "array", maxItems: 16, items: count }, from: count, until: count, perDay: count, intervalSeconds: count, passage: { type: "boolean" }, transferable: { type: "boolean" },
+      oneWay: { type: "boolean" }, undetermined: { enum: ["refuse", "accept_to_limit", "accept"] }, offline: object(["uses", "amount", "days"], { uses: count, amount: count, days: count }),
+      issuer: word, merchantShare: { type: "integer", minimum: 0, maximum: 10_000 }, grantUses: count,
+    }),
+  },
+  { method: "get", path: "/api/products", summary: "Products", run: (c) => c.db.selectFrom("product").selectAll().execute() },
+  {
+    method: "post", path: "/api/members", summary: "Add a member; answers the recovery code, shown once", body: object(["user", "password"], { user: word, password: { type: "string", minLength: 10, maxLength: 128 }, phone: { type: "string", maxLength: 40 } }),
+    run: async (c, { body }) => { const x = body as { user: string; password: string; phone?: string }; return { recovery: await addMember(c, { user: x.user, password: x.password, phone: x.phone ?? "" }) }; },
+  },
+  { method: "get", path: "/api/members", summary: "Members, without passwords", run: (c) => c.db.selectFrom("member").select(["user_id", "wrong", "blocked_until", "created_at"]).execute() },
+  { method: "get", path: "/api/handsets", summary: "Handsets", run: (c) => c.db.selectFrom("handset").select(["kid", "user_id", "key_class", "revoked", "created_at"]).execute() },
+  { method: "post", path: "/api/handsets/:kid/revoke", summary: "A handset is believed no longer", run: (c, { path }) => revokeHandset(c, path["kid"]!) },
+  {
+    method: "post", path: "/api/terminals", summary: "Add a terminal; answers its claim code: one use, 24 hours", run: (c, { body }) => addTerminal(c, body as NewTerminal),
+    body: object(["name", "role", "merchant", "zones", "takes"], {
+      name: text, role: { enum: ["gate", "till"] }, merchant: word, zones: { type: "array", maxItems: 16, items: count }, takes: { type: "array", maxItems: 16, items: taken },
+      tariffs: { type: "array", maxItems: 16, items: object(["kind", "price"], { kind: word, price: count }) }, currency: { type: "string", pattern: "^[A-Z]{3}$" }, most: count,
+      profileB: { type: "boolean" }, settings: { type: "object", additionalProperties: count },
+    }),
+  },
+  {
+    method: "get", path: "/api/terminals", summary: "Terminals: enrolled, seen, confirmed, suspended",
+    run: (c) => c.db.selectFrom("terminal").select(["terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "boot", "suspended", "seen_at", "configuration_number"]).execute(),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: { type: "object", additionalProperties: count },
+    run: (c, { path, body }) => transact(c.db, async (tx) => {
+      const t = await tx.selectFrom("terminal").select("settings").where("terminal_id", "=", path["id"]!).executeTakeFirst();
+      if (t === undefined) throw new Wrong("terminal_unknown", `There is no terminal ${path["id"]}.`, 404);
+      await tx.updateTable("terminal").set({ settings: JSON.stringify({ ...(JSON.parse(t.settings) as Settings), ...(body as Partial<Settings>) }) }).where("terminal_id", "=", path["id"]!).execute();
+      await configure(c, tx, path["id"]!);
+    }),
+  },
+  {
+    method: "post", path: "/api/sales", summary: "Sell one value at the desk, or issue one that its issuer sold", run: async (c, { body }) => ({ valueId: await sell(c, body as Sale) }),
+    body: object(["product", "user", "reference", "paid"], { product: word, user: word, reference: text, name: text, paid: { enum: ["desk", "sold"] } }),
+  },
+  {
+    method: "post", path: "/api/import", summary: "Import an attendee list: JSON, CSV, or a pretix order export", body: object(["format", "list"], { format: { enum: ["json", "csv", "pretix"] }, list: { type: "string" }, products: { type: "object", additionalProperties: word } }),
+    run: (c, { body }) => { const x = body as { format: ImportFormat; list: string; products?: Record<string, string> }; return importList(c, x.format, x.list, x.products); },
+  },
+  {
+    method: "get", path: "/api/values", summary: "Issued values, newest first", query: { user: word },
+    run: (c, { query }) => {
+      const all = c.db.selectFrom("issued").select(["value_id", "product_id", "user_id", "reference", "name", "status", "issued_at", "grant_id"]).orderBy("issued_at", "desc").limit(1000);
+      return (query["user"] === undefined ? all : all.where("user_id", "=", query["user"])).execute();
+    },
+  },
+  {
+    method: "post", path: "/api/values/:id/status", summary: "Revoke, suspend or restore a value", body: object(["state", "why"], { state: { enum: ["valid", "revoked", "suspended"] }, why: text }),
+    run: (c, { path, body }) => transact(c.db, async (tx) => {
+      const x = body as { state: State; why: string };
+      await audit(tx, "operator", `${path["id"]} ${x.state}: ${x.why}`, c.now());
+      await setStatus(c, tx, path["id"]!, x.state);
+    }),
+  },
+  { method: "get", path: "/api/uses", summary: "Uses of values, newest first", query: { value: word }, run: (c, { query }) => {
+    const all = c.db.selectFrom("value_use").select(["use_id", "value_id", "counter", "terminal", "tap", "state", "charged", "journal", "acknowledged", "case_id"]).orderBy("counter", "desc").limit(1000);
+    return (query["value"] === undefined ? all : all.where("value_id", "=", query["value"])).execute();
+  } },
+  { method: "get", path: "/api/cases", summary: "Double-use cases with both receipts as evidence", run: (c) => c.db.selectFrom("double_use_case").selectAll().execute() },
+  {
+    method: "post", path: "/api/cases/:id", summary: "Decide a double-use case", body: object(["merchant"], { merchant: { type: "boolean" }, bearer: text }),
+    run: (c, { path, body }) => transact(c.db, async (tx) => {
+      const x = body as { merchant: boolean; bearer?: string };
+      const known = await tx.selectFrom("double_use_case").select("case_id").where("case_id", "=", path["id"]!).executeTakeFirst();
+      if (known === undefined) throw new Wrong("case_unknown", `There is no case ${path["id"]}.`, 404);
+      await audit(tx, "operator", `case ${path["id"]} decided`, c.now());
+      return await resolveCase(tx, path["id"]!, x.merchant ? { merchant: true, bearer: x.bearer ?? "loss/double_use" } : { merchant: false }, recordingAt(c.now()));
+    }),
+  },
+  { method: "get", path: "/api/incidents", summary: "Lies, copies and contradictions, newest first", run: (c) => c.db.selectFrom("incident").selectAll().orderBy("incident_id", "desc").limit(1000).execute() },
+  { method: "get", path: "/api/refusals", summary: "How often terminals said no, by code", run: (c) => c.db.selectFrom("refused").selectAll().execute() },
+  {
+    method: "get", path: "/api/ledger", summary: "Trial balance of a currency, and the checks of the books", query: { currency: { type: "string", pattern: "^[A-Z]{3}$" } },
+    run: async (c, { query }) => ({
+      balance: Object.fromEntries([...await trialBalance(c.db, query["currency"] ?? "EUR")].map(([account, minor]) => [account, Number(minor)])), breaches: await checkBooks(c.db),
+    }),
+  },
+];
+
+/** OpenAPI 3.1 of the table above and of the device door. */
+export function openApi(provider: string): Schema {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const r of routes) {
+    const path = r.path.replace(/:(\w+)/g, "{$1}");
+    const parameters = [
+      ...[...r.path.matchAll(/:(\w+)/g)].map((m) => ({ name: m[1], in: "path", required: true, schema: { type: "string" } })),
+      ...Object.entries(r.query ?? {}).map(([name, schema]) => ({ name, in: "query", required: false, schema })),
+    ];
+    (paths[path] ??= {})[r.method] = {
+      summary: r.summary, operationId: `${r.method}${r.path.replace(/[^A-Za-z]+(.)?/g, (_m, c: string | undefined) => (c ?? "").toUpperCase())}`, security: [{ operator: [] }],
+      ...(parameters.length > 0 && { parameters }), ...(r.body !== undefined && { requestBody: { required: true, content: { "application/json": { schema: r.body } } } }),
+      responses: { 200: { description: "Done", content: { "application/json": { schema: {} } } }, default: { description: "Refused, with what to do", content: { "application/json": { schema: { $ref: "#/components/schemas/Refusal" } } } } },
+    };
+  }
+  const cose = { content: { "application/cose": { schema: { type: "string", format: "binary" } } } };
+  paths["/device"] = { post: { summary: "One envelope in, one out", operationId: "device", requestBody: { required: true, ...cose }, responses: { 200: { description: "The sealed answer", ...cose }, 400: { description: "Not taken; nothing is said why" } } } };
+  paths["/claim"] = { post: { summary: "First contact of a terminal", operationId: "claim", requestBody: { required: true, ...cose }, responses: { 200: { description: "The sealed grant", ...cose }, 400: { description: "Not taken" } } } };
+  paths["/status/values"] = { get: { summary: "The signed status list", operationId: "status", responses: { 200: { description: "Signed list", ...cose } } } };
+  paths["/provider"] = { get: { summary: "Name, roots and role certificates, for handsets", operationId: "provider", responses: { 200: { description: "Provider" } } } };
+  return {
+    openapi: "3.1.0", info: { title: `Kaisatsu host of ${provider}`, version: "1", license: { name: "Apache-2.0", identifier: "Apache-2.0" } }, servers: [{ url: "/" }], paths,
+    components: { securitySchemes: { operator: { type: "http", scheme: "bearer" } }, schemas: { Refusal: object(["error", "message"], { error: { type: "string" }, message: { type: "string" } }) } },
+  };
+}

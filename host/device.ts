@@ -1,0 +1,195 @@
+/**
+ * The device door: one envelope in, one out (S6, `trust.md` §5). Whatever fails before its sender is known gets one and the
+ * same answer after the same work. Each letter is taken once; the same letter again gets the stored answer again, the same
+ * number with other content is an incident.
+ */
+import { noteIncident, newId, sha256Hex, toHex, fromHex, type Context } from "./context.js";
+import { transact, type Tx } from "./database.js";
+import type { Broker } from "./handover.js";
+import { certificateFor, compareRecord, takeBatch } from "./intake.js";
+import { enrolHandset } from "./people.js";
+import { deliver, offersFor } from "./products.js";
+import { refreshValue } from "./refresh.js";
+import { newsFor } from "./status.js";
+import { renew, type TerminalRow } from "./terminals.js";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { certificateId } from "../protocol/wire/certificate.js";
+import { decodeMessage, encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../protocol/wire/envelope.js";
+import { decodeSigned, keyId } from "../protocol/wire/signed.js";
+import * as w from "../protocol/wire/sync.js";
+import { encodeTime } from "../protocol/wire/trust.js";
+
+const recordDays = 400;
+const requestOldSeconds = 600;
+const requestAheadSeconds = 120;
+/** Good at any age: evidence and renewals. All else is a request. */
+const records = new Set<number>([w.messageType.records, w.messageType.renew, w.messageType.report]);
+
+/** Who sent a letter, once its signature held. */
+type Sender = { kind: "terminal"; row: TerminalRow; agreementKey: Uint8Array } | { kind: "handset"; userId: string; agreementKey: Uint8Array };
+
+/** Counts what came of envelopes, for the metrics. */
+export type Count = (result: "taken" | "repeated" | "refused") => void;
+
+/** Answers the envelope for the sender, or undefined: say nothing but 400. */
+export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count): Promise<Uint8Array | undefined> {
+  const letter = open(c, bytes);
+  const sender = letter === undefined ? undefined : await senderOf(c, letter);
+  const message = letter === undefined || sender === undefined ? undefined : verifyMessage(crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
+  if (letter === undefined || sender === undefined || message === undefined) { sameWork(); count("refused"); return undefined; }
+  const key = toHex(letter.kid);
+  const digest = sha256Hex(letter.signed);
+  const known = await c.db.selectFrom("letter").selectAll().where("sender", "=", key).where("sequence", "=", message.sequence).executeTakeFirst();
+  if (known !== undefined) {
+    count("repeated");
+    if (known.digest === digest) return known.answer.length === 0 ? undefined : new Uint8Array(known.answer);
+    await transact(c.db, (tx) => noteIncident(tx, "two letters with one number", key, `sequence ${message.sequence}`, c.now()));
+    return undefined;
+  }
+  count("taken");
+  const body = isFresh(c, message) ? await handle(c, broker, sender.sender, message, letter.kid) : new Uint8Array(0);
+  const answer = sealFor(c, letter.kid, sender.sender.agreementKey, message, body);
+  if (!isWaiting(message.type)) await keepLetter(c, key, message.sequence, digest, answer);
+  return answer;
+}
+
+interface Letter { signed: Uint8Array; kid: Uint8Array; recipient: Uint8Array }
+
+function open(c: Context, bytes: Uint8Array): Letter | undefined {
+  const sealed = readEnvelope(bytes);
+  if (sealed === undefined || toHex(sealed.recipient) !== toHex(c.keys.kid("envelope"))) return undefined;
+  const shared = c.keys.agree("envelope", sealed.ephemeral);
+  const signed = shared === undefined ? undefined : openEnvelope(crypto, sealed, c.keys.publicKey("envelope"), shared);
+  const object = signed === undefined ? undefined : decodeSigned(signed);
+  return signed === undefined || object === undefined ? undefined : { signed, kid: object.kid, recipient: sealed.recipient };
+}
+
+async function senderOf(c: Context, letter: Letter): Promise<{ sender: Sender; key: Uint8Array } | undefined> {
+  const kid = toHex(letter.kid);
+  const t = await c.db.selectFrom("terminal").selectAll().where("identity_kid", "=", kid).executeTakeFirst();
+  if (t !== undefined && t.agreement_key !== null) return { sender: { kind: "terminal", row: t, agreementKey: fromHex(t.agreement_key) }, key: fromHex(t.identity_key!) };
+  const h = await c.db.selectFrom("handset").selectAll().where("kid", "=", kid).executeTakeFirst();
+  if (h !== undefined && h.revoked === 0) return { sender: { kind: "handset", userId: h.user_id, agreementKey: fromHex(h.agreement_key) }, key: fromHex(h.signing_key) };
+  if (h !== undefined) return undefined;
+  const enrolment = enrolmentIn(letter.signed);
+  return enrolment === undefined ? undefined : { sender: { kind: "handset", userId: "", agreementKey: enrolment.agreementKey }, key: enrolment.signingKey };
+}
+
+/** A first letter is signed by the key that it names. */
+function enrolmentIn(signed: Uint8Array): w.HandsetEnrolment | undefined {
+  const object = decodeSigned(signed);
+  const message = object === undefined ? undefined : decodeMessage(object.claims);
+  return message === undefined || message.type !== w.messageType.enrolHandset ? undefined : w.decodeHandsetEnrolment(message.body);
+}
+
+/** A request by a clock that can be trusted is at most ten minutes old; records are good for 400 days. */
+function isFresh(c: Context, m: Message): boolean {
+  if (records.has(m.type)) return m.quality < 2 || m.at > c.now() - recordDays * 86_400;
+  return m.quality < 2 || (m.at > c.now() - requestOldSeconds && m.at < c.now() + requestAheadSeconds);
+}
+const isWaiting = (type: number) => type === w.messageType.handoverWait || type === w.messageType.handoverAsk;
+
+/** A verification with a fixed key stands in for the one that a known sender would have cost. */
+function sameWork(): void {
+  crypto.verify(new Uint8Array([2, ...new Uint8Array(31), 5]), new Uint8Array(64), new Uint8Array(64));
+}
+
+async function keepLetter(c: Context, sender: string, sequence: number, digest: string, answer: Uint8Array): Promise<void> {
+  await transact(c.db, async (tx) => {
+    await tx.insertInto("letter").values({ sender, sequence, digest, answer, at: c.now() }).onConflict((o) => o.doNothing()).execute();
+    await tx.deleteFrom("letter").where("at", "<", c.now() - recordDays * 86_400).execute();
+  });
+}
+
+function sealFor(c: Context, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Uint8Array {
+  const recipient = keyId(crypto, agreementKey);
+  const claims = encodeMessage({
+    recipient, at: c.now(), quality: 3, sequence: Math.floor(c.now() * 1000 + (answered++ % 1000)), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
+  });
+  const signed = c.keys.signed("message", "sender", claims);
+  return sealEnvelope(crypto, signed, { ephemeral: scalar(), nonce: newId(12), recipientKey: agreementKey, least: 0 }) ?? new Uint8Array(0);
+}
+let answered = 0;
+function scalar(): Uint8Array {
+  for (;;) {
+    const secret = newId(32);
+    if (crypto.publicKey(secret) !== undefined) return secret;
+  }
+}
+
+// ---- what each type means -------------------------------------------------------------------------------------------------
+
+async function handle(c: Context, broker: Broker, sender: Sender, m: Message, kid: Uint8Array): Promise<Uint8Array> {
+  if (sender.kind === "terminal") return await fromTerminal(c, broker, sender.row, m);
+  if (m.type === w.messageType.enrolHandset) {
+    const x = w.decodeHandsetEnrolment(m.body);
+    return x === undefined ? none : w.encodeHandsetEnrolled(await enrolHandset(c, x, kid));
+  }
+  return sender.userId === "" ? none : await transact(c.db, (tx) => fromHandset(c, tx, sender.userId, m));
+}
+const none = new Uint8Array(0);
+
+async function fromTerminal(c: Context, broker: Broker, t: TerminalRow, m: Message): Promise<Uint8Array> {
+  switch (m.type) {
+    case w.messageType.handoverWait: {
+      const x = w.decodeHandoverWait(m.body);
+      return x === undefined ? none : w.encodeHandoverQuestion(await broker.wait(t.terminal_id, x));
+    }
+    case w.messageType.handoverAsk: {
+      const x = w.decodeHandoverAsk(m.body);
+      return x === undefined ? none : w.encodeHandoverCode({ code: await askOwner(c, broker, t, x) });
+    }
+    default: return await transact(c.db, async (tx) => {
+      const row = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", t.terminal_id).executeTakeFirstOrThrow();
+      return await fromTerminalIn(c, tx, row, m);
+    });
+  }
+}
+
+async function fromTerminalIn(c: Context, tx: Tx, t: TerminalRow, m: Message): Promise<Uint8Array> {
+  const batch = m.type === w.messageType.records ? w.decodeBatch(m.body) : undefined;
+  if (batch !== undefined) return w.encodeBatchTaken({ through: await takeBatch(c, tx, t, batch) });
+  const renewal = m.type === w.messageType.renew ? w.decodeRenewal(m.body) : undefined;
+  if (renewal !== undefined) return await renew(c, tx, t, renewal);
+  const pull = m.type === w.messageType.pull ? w.decodePull(m.body) : undefined;
+  return pull === undefined ? none : await news(c, tx, t, pull);
+}
+
+async function news(c: Context, tx: Tx, t: TerminalRow, pull: w.Pull): Promise<Uint8Array> {
+  const { list, deltas } = await newsFor(c, tx, pull.list, pull.digest);
+  const certificates = await tx.selectFrom("certificate").select(["number", "bytes"]).where("number", ">", pull.knownTerminals).orderBy("number").limit(100).execute();
+  await tx.updateTable("terminal").set({ seen_at: c.now() }).where("terminal_id", "=", t.terminal_id).execute();
+  return w.encodeNews({
+    time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: pull.nonce })),
+    configuration: t.configuration_number > pull.configuration ? new Uint8Array(t.configuration) : none, list, deltas, roles: [...c.keys.roles],
+    terminals: certificates.map((x) => new Uint8Array(x.bytes)), terminalsNumber: certificates.at(-1)?.number ?? pull.knownTerminals,
+  });
+}
+
+async function askOwner(c: Context, broker: Broker, t: TerminalRow, x: w.HandoverAsk): Promise<number> {
+  const made = await certificateFor(c.db, x.owner);
+  const owner = made?.terminalId ?? toHex(x.owner);
+  const own = w.decodeSignedClaims(new Uint8Array(t.certificate!));
+  return await broker.ask(owner, own === undefined ? fromHex(t.terminal_id) : certificateId(crypto, own.claims), x);
+}
+
+async function fromHandset(c: Context, tx: Tx, userId: string, m: Message): Promise<Uint8Array> {
+  switch (m.type) {
+    case w.messageType.collect: return w.encodeOffers(await offersFor(tx, userId));
+    case w.messageType.deliver: {
+      const keys = w.decodeOfferKeys(m.body);
+      return keys === undefined ? none : w.encodeDelivered(await deliver(c, tx, userId, keys));
+    }
+    case w.messageType.refresh: {
+      const x = w.decodeRefresh(m.body);
+      return x === undefined ? none : w.encodeRefreshed(await refreshValue(c, tx, userId, x));
+    }
+    case w.messageType.report: {
+      const list = w.decodeReport(m.body);
+      const states: number[] = [];
+      for (const record of list ?? []) states.push(await compareRecord(c, tx, record));
+      return w.encodeReported(states);
+    }
+    default: return none;
+  }
+}

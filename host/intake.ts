@@ -1,0 +1,194 @@
+/**
+ * What terminals recorded arrives here, each entry once, by its place in the terminal's chain (`design.md` §8). A finished
+ * record is believed for its signatures alone: the provider certified terminal and value, the terminal said amount and
+ * counter, the value's own key agreed. What cannot be believed is an incident; the batch is taken all the same, so that no
+ * lie of one entry wedges a terminal.
+ */
+import { fromHex, noteIncident, recordingAt, toHex, type Context } from "./context.js";
+import type { Tx } from "./database.js";
+import { setStatus } from "./status.js";
+import type { TerminalRow } from "./terminals.js";
+import type { IssuedRow, ProductRow } from "./products.js";
+import { closeThrough, recordUse, reverseUse, type Use } from "./use.js";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
+import { beaconToSign } from "../protocol/session/oneway.js";
+import { copy, join } from "../protocol/wire/bytes.js";
+import { decodeTerminalCertificate, type TerminalCertificate } from "../protocol/wire/certificate.js";
+import { decodeEntry, type BeaconEntry, type Entry, type FinishedEntry } from "../protocol/wire/entry.js";
+import { decodeBeacon } from "../protocol/wire/message.js";
+import { acknowledgementToSign, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
+import { decodeSignedClaims, type Batch } from "../protocol/wire/sync.js";
+import { decodeValue, digest16, unit } from "../protocol/wire/value.js";
+
+/** Takes a batch; answers the sequence through which everything is durable here once this transaction is. */
+export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch): Promise<number> {
+  let head = fromHex(t.head);
+  let through = t.confirmed;
+  if (batch.first > through + 1) return through;
+  for (let i = 0; i < batch.entries.length; i++) {
+    const sequence = batch.first + i;
+    const bytes = batch.entries[i]!;
+    if (sequence <= through) { if (!(await isSame(c, tx, t, sequence, bytes))) return through; continue; }
+    head = copy(crypto.sha256(join([head, bytes])), 0, 16);
+    await takeEntry(c, tx, t, sequence, bytes);
+    through = sequence;
+  }
+  if (through > t.confirmed && batch.first + batch.entries.length - 1 === through && toHex(head) !== toHex(batch.head)) {
+    await noteIncident(tx, "chain differs", t.terminal_id, `through ${through}`, c.now());
+  }
+  await tx.updateTable("terminal").set({ confirmed: through, head: toHex(head), boot: Math.max(t.boot, batch.boot), seen_at: c.now() }).where("terminal_id", "=", t.terminal_id).execute();
+  return through;
+}
+
+/** The same entry again is nothing; another one under its number is a second box with this identity (`trust.md` §3). */
+async function isSame(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<boolean> {
+  const known = await tx.selectFrom("entry_taken").select("digest").where("terminal_id", "=", t.terminal_id).where("sequence", "=", sequence).executeTakeFirst();
+  if (known === undefined || known.digest === toHex(digest16(crypto, bytes))) return true;
+  await noteIncident(tx, "two entries with one number", t.terminal_id, `sequence ${sequence}: ${known.digest} and ${toHex(bytes)}`, c.now());
+  await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
+  return false;
+}
+
+async function takeEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
+  const entry = decodeEntry(bytes);
+  await tx.insertInto("entry_taken").values({ terminal_id: t.terminal_id, sequence, digest: toHex(digest16(crypto, bytes)), kind: entry?.kind ?? "unreadable" }).execute();
+  const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry);
+  if (wrong !== undefined) await noteIncident(tx, wrong, t.terminal_id, `sequence ${sequence}: ${toHex(bytes)}`, c.now());
+}
+
+/** Does what the entry says; answers what is wrong with it, if anything. */
+async function settleEntry(c: Context, tx: Tx, t: TerminalRow, e: Entry): Promise<string | undefined> {
+  switch (e.kind) {
+    case "finished": return await settleFinished(c, tx, t, e);
+    case "beacon": return await settleBeacon(c, tx, t, e);
+    case "reversal": return await settleReversal(c, tx, t, e.reversal, e.proof);
+    case "closed": await closeThrough(tx, t.terminal_id, e.tap, recordingAt(c.now())); return undefined;
+    case "refused":
+      await tx.insertInto("refused").values({ terminal_id: t.terminal_id, code: e.code, times: 1 })
+        .onConflict((o) => o.columns(["terminal_id", "code"]).doUpdateSet((eb) => ({ times: eb("refused.times", "+", 1) }))).execute();
+      return undefined;
+    case "incident": return `reported: ${e.what}`;
+    default: return undefined;
+  }
+}
+
+// ---- finished records -----------------------------------------------------------------------------------------------------
+
+/** A record whose evidence has been checked. `maker` is the terminal that made the receipt. */
+interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: IssuedRow; product: ProductRow; ledgerId: string }
+
+async function settleFinished(c: Context, tx: Tx, t: TerminalRow, e: FinishedEntry): Promise<string | undefined> {
+  const found = e.profile === "A" ? await provenA(c, tx, e.record) : await provenB(c, tx, t, e.record);
+  if (typeof found === "string") return found;
+  const answer = await recordUse(tx, useOf(found, await merchantOf(tx, found.maker), "journal", e.record), recordingAt(c.now()));
+  if (typeof answer === "object" && "incident" in answer) return "the record contradicts an earlier one";
+  if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, found.value.value_id, "suspended");
+  return undefined;
+}
+
+async function provenA(c: Context, tx: Tx, record: Uint8Array): Promise<Proven | string> {
+  const x = decodeFinishedA(record);
+  const receipt = x === undefined ? undefined : decodeReceipt(x.receipt);
+  if (x === undefined || receipt === undefined) return "the record cannot be read";
+  const certificate = await certificateFor(tx, receipt.terminal);
+  if (certificate === undefined) return "the receipt names a terminal that was never certified";
+  if (!crypto.verify(certificate.decoded.signingKey, receiptToSign(x.receipt), x.signature)) return "the terminal's signature is not genuine";
+  return await provenValue(c, tx, receipt, x.receipt, x.acknowledgement, certificate.terminalId, certificate.decoded, toHex(receipt.valueId));
+}
+
+/** The MAC is the group's; the evidence is the value key's own. */
+async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): Promise<Proven | string> {
+  const x = decodeFinishedB(record);
+  const receipt = x === undefined ? undefined : decodeReceipt(x.receipt);
+  if (x === undefined || receipt === undefined || t.group_number === 0) return "the record cannot be read";
+  const keys = c.keys.group(t.group_number);
+  if (toHex(mac8(crypto, keys.receiptKey, "receipt", none, x.receipt)) !== toHex(x.mac)) return "the receipt's MAC is not the group's";
+  const certified = await certificateFor(tx, receipt.terminal);
+  const maker = certified?.terminalId ?? toHex(receipt.terminal);
+  return await provenValue(c, tx, receipt, x.receipt, x.evidence, maker, certified?.decoded, toHex(receipt.valueId));
+}
+
+async function provenValue(
+  c: Context, tx: Tx, receipt: Receipt, bytes: Uint8Array, acknowledgement: Uint8Array, maker: string, certificate: TerminalCertificate | undefined, ledgerId: string,
+): Promise<Proven | string> {
+  const value = await tx.selectFrom("issued").selectAll().where((w) => w.or([w("value_id", "=", ledgerId), w("grant_id", "=", ledgerId)])).executeTakeFirst();
+  if (value === undefined || value.holder_key === null) return "the value was never issued";
+  const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
+  if (!crypto.verify(fromHex(value.holder_key), acknowledgementToSign(crypto, bytes), acknowledgement)) return "the value's key did not agree to this receipt";
+  if (receipt.kind !== receiptKind.use) return "only a use is finished by a terminal";
+  if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
+  if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
+  if (receipt.after < receipt.amount || receipt.after > product.most) return "the running total does not fit the value";
+  return { receipt, bytes, maker, value, product, ledgerId };
+}
+
+export async function certificateFor(tx: Tx, id: Uint8Array): Promise<{ terminalId: string; decoded: TerminalCertificate } | undefined> {
+  const row = await tx.selectFrom("certificate").selectAll().where("certificate_id", "=", toHex(id)).executeTakeFirst();
+  const signed = row === undefined ? undefined : decodeSignedClaims(new Uint8Array(row.bytes));
+  const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+  return row === undefined || decoded === undefined ? undefined : { terminalId: row.terminal_id, decoded };
+}
+
+async function merchantOf(tx: Tx, terminalId: string): Promise<string> {
+  return (await tx.selectFrom("terminal").select("merchant_id").where("terminal_id", "=", terminalId).executeTakeFirst())?.merchant_id ?? "unknown";
+}
+
+function useOf(p: Proven, merchant: string, source: Use["source"], record: Uint8Array): Use {
+  const r = p.receipt;
+  return {
+    useId: toHex(digest16(crypto, p.bytes)), valueId: p.ledgerId, counter: r.counter, previous: toHex(r.previous), terminal: p.maker, tap: fromBytes4(r.tap), merchant,
+    issuer: p.product.issuer_id, amount: r.amount, before: r.after - r.amount, after: r.after, at: r.at, quality: r.quality, acknowledged: true, source, evidence: toHex(record),
+  };
+}
+
+// ---- beacons and reversals --------------------------------------------------------------------------------------------------
+
+/** One-way class: at most one use a step, proved by the value's key over (value, action, step, zone). */
+async function settleBeacon(c: Context, tx: Tx, t: TerminalRow, e: BeaconEntry): Promise<string | undefined> {
+  const beacon = decodeBeacon(e.beacon);
+  const claims = beacon === undefined ? undefined : decodeValue(beacon.value.claims);
+  if (beacon === undefined || claims === undefined) return "the beacon cannot be read";
+  const value = await tx.selectFrom("issued").selectAll().where("value_id", "=", toHex(claims.valueId)).executeTakeFirst();
+  if (value === undefined || value.holder_key === null) return "the value was never issued";
+  if (!crypto.verify(fromHex(value.holder_key), beaconToSign(claims.valueId, beacon.action, beacon.step, beacon.zone), beacon.proof)) return "the value's key did not sign this beacon";
+  const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
+  const counted = await tx.selectFrom("value_use").select((w) => w.fn.countAll<number>().as("n")).where("value_id", "=", value.value_id).where("state", "=", "finished").executeTakeFirstOrThrow();
+  const before = Math.min(Number(counted.n), Math.max(0, product.most - 1));
+  const answer = await recordUse(tx, {
+    useId: toHex(digest16(crypto, e.beacon)), valueId: value.value_id, counter: 0, previous: "", terminal: t.terminal_id, tap: 0, merchant: t.merchant_id, issuer: product.issuer_id, amount: 1,
+    before, after: before + 1, at: e.at, quality: e.quality, acknowledged: false, source: "journal", oneWayStep: beacon.step, evidence: toHex(e.beacon),
+  }, recordingAt(c.now()));
+  if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, value.value_id, "suspended");
+  return undefined;
+}
+
+/** Signed by a certified key of this very terminal, for a use that its journal holds. */
+async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Array, proof: Uint8Array): Promise<string | undefined> {
+  const reversal = decodeReversal(bytes);
+  if (reversal === undefined) return "the reversal cannot be read";
+  const certificate = await certificateFor(tx, reversal.terminal);
+  const signed = certificate !== undefined && certificate.terminalId === t.terminal_id && crypto.verify(certificate.decoded.signingKey, reversalToSign(bytes), proof);
+  const macked = t.group_number !== 0 && proof.length === 8 && toHex(mac8(crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
+  if (!signed && !macked) return "the reversal is not this terminal's";
+  const use = await tx.selectFrom("value_use").select("terminal").where("use_id", "=", toHex(reversal.receipt)).executeTakeFirst();
+  const answer = await reverseUse(tx, {
+    useId: toHex(reversal.receipt), valueId: toHex(reversal.valueId), terminal: use?.terminal ?? t.terminal_id, at: reversal.at, quality: 2,
+  }, recordingAt(c.now()));
+  return typeof answer === "object" && "incident" in answer ? "the reversal contradicts its use" : undefined;
+}
+
+// ---- what handsets bring ------------------------------------------------------------------------------------------------------
+
+/** State of a record as a handset tells it (decision 1): 0 agrees, 1 not heard of yet, 2 undone, 3 differs. */
+export async function compareRecord(c: Context, tx: Tx, record: Uint8Array): Promise<number> {
+  const found = await provenA(c, tx, record);
+  if (typeof found === "string") return 3;
+  const useId = toHex(digest16(crypto, found.bytes));
+  const known = await tx.selectFrom("value_use").selectAll().where("use_id", "=", useId).executeTakeFirst();
+  if (known?.state === "reversed") return 2;
+  if (known?.state === "finished") return 0;
+  await recordUse(tx, useOf(found, await merchantOf(tx, found.maker), "holder", record), recordingAt(c.now()));
+  const now = await tx.selectFrom("value_use").select("state").where("use_id", "=", useId).executeTakeFirst();
+  return now?.state === "lapsed" ? 2 : now?.state === "finished" ? 0 : 1;
+}

@@ -1,0 +1,140 @@
+/**
+ * The host's key store: roots, role keys, issuer keys and group keys in one encrypted file (`trust.md` §1, §6).
+ *
+ * AES-256-GCM under a key of 32 bytes that stands in a file of its own, mode 0600, unless one is given. With no set-up the
+ * first start makes both roots here, so that anyone can try it; an operator who sells anything makes them at a ceremony and
+ * gives this host role certificates only. Nothing of it is ever in the database or in a log.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { assert } from "../protocol/assert.js";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { hex } from "../protocol/wire/bytes.js";
+import { keyId, shortKeyId, signObject, type SignedType } from "../protocol/wire/signed.js";
+import type { GroupKeyPackage } from "../protocol/wire/sync.js";
+import { encodeRole, roles, type Role } from "../protocol/wire/trust.js";
+
+const day = 86_400;
+const year = 365 * day;
+/** Verify periods after twelve months of signing (`trust.md` §9). */
+const verifyFor: Record<Role, number> = { values: 3 * year, certificates: year + 91 * day, configuration: year + 61 * day, status: year + 61 * day, software: 2 * year, envelope: year + 400 * day, sender: year + 61 * day };
+
+export interface KeyStore {
+  readonly provider: string;
+  readonly root: Uint8Array;
+  readonly spareRoot: Uint8Array;
+  /** Role certificates signed by the root. */
+  readonly roles: Uint8Array[];
+  publicKey(name: string): Uint8Array;
+  /** 8 bytes; taps use the first 4. */
+  kid(name: string): Uint8Array;
+  shortKid(name: string): Uint8Array;
+  sign(name: string, message: Uint8Array): Uint8Array;
+  signed(type: SignedType, name: string, claims: Uint8Array): Uint8Array;
+  agree(name: string, publicKey: Uint8Array): Uint8Array | undefined;
+  /** A key that is made when it is asked for first (issuers). */
+  ensure(name: string): Uint8Array;
+  group(number: number): GroupKeyPackage;
+  /** A few secret bytes for a row of the database, so that a copy of the database alone opens nothing. */
+  wrap(plain: string): string;
+  unwrap(wrapped: string): string;
+  /** HMAC key for passwords. */
+  pepper(): Uint8Array;
+}
+
+interface Stored { provider: string; secrets: Record<string, string>; roles: string[]; groups: Record<string, { epoch: number; keys: string[] }> }
+
+/** Opens or makes the store in `folder`. Throws when the key file can be read by others or does not fit. */
+export function openKeyStore(folder: string, provider: string, now: number, given?: Uint8Array): KeyStore {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const wrapping = given ?? wrappingKey(join(folder, "keystore.key"));
+  const path = join(folder, "keystore");
+  const stored = existsSync(path) ? (JSON.parse(decrypt(wrapping, readFileSync(path))) as Stored) : makeStored(provider, now);
+  const keep = (): void => writeWhole(path, encrypt(wrapping, JSON.stringify(stored)));
+  if (!existsSync(path)) keep();
+  return storeOf(stored, keep, wrapping);
+}
+
+function wrappingKey(path: string): Uint8Array {
+  if (!existsSync(path)) writeWhole(path, randomBytes(32));
+  if ((statSync(path).mode & 0o077) !== 0) throw new Error(`${path} can be read by others: make its mode 0600, and renew the roles if anyone could have copied it.`);
+  return new Uint8Array(readFileSync(path));
+}
+
+function makeStored(provider: string, now: number): Stored {
+  const secrets: Record<string, string> = { root: newSecret(), "spare root": newSecret(), pepper: randomBytes(32).toString("hex"), row: randomBytes(32).toString("hex") };
+  const certificates = roles.map((role) => {
+    secrets[role] = newSecret();
+    return Buffer.from(signObject(crypto, "role", bytes(secrets["root"]!), encodeRole({
+      issuer: provider, role, expires: now + verifyFor[role], notBefore: now - 300, publicKey: crypto.publicKey(bytes(secrets[role]!))!, generation: 1, leastGeneration: 0, signsUntil: now + year,
+    }))).toString("base64");
+  });
+  return { provider, secrets, roles: certificates, groups: {} };
+}
+
+/** A scalar whose point has even y, so that every key may also be sent as x alone. */
+function newSecret(): string {
+  for (;;) {
+    const secret = randomBytes(32);
+    if (crypto.publicKey(secret)?.[0] === 2) return secret.toString("hex");
+  }
+}
+
+function storeOf(stored: Stored, keep: () => void, wrapping: Uint8Array): KeyStore {
+  const secret = (name: string): Uint8Array => {
+    const text = stored.secrets[name];
+    assert(text !== undefined, "a key of this name is in the store: " + name);
+    return bytes(text!);
+  };
+  const publicKey = (name: string): Uint8Array => crypto.publicKey(secret(name))!;
+  return {
+    provider: stored.provider, root: publicKey("root"), spareRoot: publicKey("spare root"), roles: stored.roles.map((text) => new Uint8Array(Buffer.from(text, "base64"))),
+    publicKey, kid: (name) => keyId(crypto, publicKey(name)), shortKid: (name) => shortKeyId(crypto, publicKey(name)),
+    sign: (name, message) => crypto.sign(secret(name), message),
+    signed: (type, name, claims) => signObject(crypto, type, secret(name), claims),
+    agree: (name, peer) => crypto.agree(secret(name), peer),
+    ensure: (name) => {
+      if (stored.secrets[name] === undefined) { stored.secrets[name] = newSecret(); keep(); }
+      return publicKey(name);
+    },
+    group: (number) => {
+      const key = String(number);
+      if (stored.groups[key] === undefined) { stored.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => randomBytes(32).toString("hex")) }; keep(); }
+      const { epoch, keys } = stored.groups[key]!;
+      return { group: number, epoch, grantKey: bytes(keys[0]!), deriveKey: bytes(keys[1]!), receiptKey: bytes(keys[2]!) };
+    },
+    wrap: (plain) => encrypt(rowKey(wrapping, stored), plain).toString("base64"),
+    unwrap: (wrapped) => decrypt(rowKey(wrapping, stored), Buffer.from(wrapped, "base64")),
+    pepper: () => bytes(stored.secrets["pepper"]!),
+  };
+}
+
+const rowKey = (wrapping: Uint8Array, stored: Stored) => crypto.hmac(wrapping, bytes(stored.secrets["row"]!));
+
+function encrypt(key: Uint8Array, plain: string): Buffer {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce);
+  return Buffer.concat([nonce, cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()]);
+}
+function decrypt(key: Uint8Array, sealed: Uint8Array): string {
+  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12), { authTagLength: 16 });
+  decipher.setAuthTag(sealed.subarray(sealed.length - 16));
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(12, sealed.length - 16)), decipher.final()]).toString("utf8");
+  } catch {
+    throw new Error("The key store does not open with this key: give the key that it was made with.");
+  }
+}
+
+function writeWhole(path: string, content: Uint8Array): void {
+  const descriptor = openSync(path + ".new", "w", 0o600);
+  writeSync(descriptor, content);
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  chmodSync(path + ".new", 0o600);
+  renameSync(path + ".new", path);
+}
+
+const bytes = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
+export const idOf = (value: Uint8Array): string => hex(value);

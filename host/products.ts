@@ -1,0 +1,196 @@
+/**
+ * What is sold: merchants, issuers, products, and the values issued from them (P1; `money.md` §3 lines 3, 7, 8). A value is
+ * issued for a member at once; it gets its certificate when a handset of his names a key for it.
+ */
+import { audit, currencyNumber, daySeconds, fromHex, newId, nextNumber, recordingAt, toHex, Wrong, type Context } from "./context.js";
+import { transact, type Tx } from "./database.js";
+import { post } from "./ledger.js";
+import { issue, pay, settlePayment } from "./ledger-events.js";
+import { round } from "./money.js";
+import type { IssuedTable, ProductTable } from "./schema-directory.js";
+import type { Selectable } from "kysely";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { clause, encodeRule } from "../protocol/rule.js";
+import { keyOfGrant, mac8, none } from "../protocol/session/transcript.js";
+import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
+import { encodeSignedClaims, type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/sync.js";
+import { digest16, encodeValue, flag, unit, valueToSign, type Value } from "../protocol/wire/value.js";
+
+export type ProductRow = Selectable<ProductTable>;
+export type IssuedRow = Selectable<IssuedTable>;
+
+/** A product as an operator says it. Prices and amounts in minor units; a prepaid card's `most` is what it holds. */
+export interface NewProduct {
+  product: string; name: string; kind: string; sort: "ticket" | "coupons" | "prepaid"; most?: number; price: number; currency?: string; zones?: number[];
+  /** UTC seconds. `from` is when it may first be used; it is valid from its issue on. */
+  from?: number; until: number; perDay?: number; intervalSeconds?: number; passage?: boolean; transferable?: boolean; oneWay?: boolean;
+  undetermined?: "refuse" | "accept_to_limit" | "accept"; offline?: { uses: number; amount: number; days: number }; issuer: string; merchantShare?: number;
+  /** Profile B: uses moved to a grant for boards without signatures. */
+  grantUses?: number;
+}
+const policies = { refuse: 0, accept_to_limit: 1, accept: 2 };
+
+export async function addMerchant(c: Context, x: { merchant: string; name: string }): Promise<void> {
+  await c.db.insertInto("merchant").values({ merchant_id: x.merchant, name: x.name }).onConflict((o) => o.column("merchant_id").doUpdateSet({ name: x.name })).execute();
+}
+
+/** The issuer's key is made here; an issuer that runs apart comes with the orders. */
+export async function addIssuer(c: Context, x: { issuer: string; name: string }): Promise<void> {
+  const key = c.keys.ensure("issuer " + x.issuer);
+  await c.db.insertInto("issuer").values({ issuer_id: x.issuer, name: x.name, public_key: toHex(key) }).onConflict((o) => o.column("issuer_id").doUpdateSet({ name: x.name })).execute();
+}
+
+export async function addProduct(c: Context, x: NewProduct): Promise<void> {
+  const most = x.sort === "ticket" ? 1 : x.most ?? 0;
+  if (most < 1) throw new Wrong("most_missing", `Product ${x.product} needs "most": how many uses, or how much money, it holds.`);
+  if (x.sort === "prepaid" && most !== x.price) throw new Wrong("price_differs", "A prepaid card holds what is paid for it: price and most must be equal.");
+  if (x.until <= c.now()) throw new Wrong("over", `Product ${x.product} would have ended before it is sold.`);
+  const issuer = await c.db.selectFrom("issuer").select("issuer_id").where("issuer_id", "=", x.issuer).executeTakeFirst();
+  if (issuer === undefined) throw new Wrong("issuer_unknown", `There is no issuer ${x.issuer}: add it first.`, 404);
+  currencyNumber(x.currency ?? "EUR");
+  const row = {
+    product_id: x.product, name: x.name, kind: x.kind, unit: x.sort === "prepaid" ? unit.money : unit.uses, most, price: x.price, currency: x.currency ?? "EUR",
+    zones: JSON.stringify(x.zones ?? []), rule: JSON.stringify(ruleOf(x)), valid_until: x.until, offline: JSON.stringify(x.offline ?? offlineOf(x, most)), flags: flagsOf(x), issuer_id: x.issuer,
+    merchant_share: x.merchantShare ?? 10_000, grant_uses: x.sort === "prepaid" ? 0 : Math.min(x.grantUses ?? 0, most),
+  };
+  await c.db.insertInto("product").values(row).onConflict((o) => o.column("product_id").doUpdateSet(row)).execute();
+}
+
+function ruleOf(x: NewProduct): number[][] {
+  const rule: number[][] = [];
+  if (x.perDay !== undefined) rule.push([clause.perDay, x.perDay]);
+  if (x.intervalSeconds !== undefined) rule.push([clause.interval, x.intervalSeconds]);
+  if (x.passage === true) rule.push([clause.passage, 0]);
+  if (x.from !== undefined) rule.push([clause.active, x.from, x.until]);
+  return rule;
+}
+const offlineOf = (x: NewProduct, most: number) => ({ uses: x.sort === "prepaid" ? 10 : Math.min(most, 10), amount: x.sort === "prepaid" ? Math.min(most, 5000) : Math.min(most, 10), days: 60 });
+function flagsOf(x: NewProduct): number {
+  return (x.transferable === true ? flag.transferable : 0) | (x.oneWay === true ? flag.oneWay : 0) | (policies[x.undetermined ?? "accept_to_limit"] << 5);
+}
+
+// ---- issue ------------------------------------------------------------------------------------------------------------------
+
+/** Where its money is: `desk` was paid here and now; `sold` by the issuer itself, as on an attendee list. */
+export interface Sale { product: string; user: string; reference: string; name?: string; paid: "desk" | "sold" }
+
+export async function sell(c: Context, sale: Sale): Promise<string> {
+  return await transact(c.db, (tx) => issueOne(c, tx, sale));
+}
+
+/** Issues one value; the same reference again answers the same value. */
+export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<string> {
+  const known = await tx.selectFrom("issued").select(["value_id", "product_id", "user_id"]).where("reference", "=", sale.reference).executeTakeFirst();
+  if (known !== undefined) {
+    if (known.product_id !== sale.product || known.user_id !== sale.user) throw new Wrong("reference_differs", `Reference ${sale.reference} was issued before for another product or member.`, 409);
+    return known.value_id;
+  }
+  const p = await tx.selectFrom("product").selectAll().where("product_id", "=", sale.product).executeTakeFirst();
+  if (p === undefined) throw new Wrong("product_unknown", `There is no product ${sale.product}: add it first.`, 404);
+  const valueId = toHex(newId());
+  const when = { at: c.now(), quality: 3, recorded: recordingAt(c.now()) };
+  const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, sale.reference, when);
+  const posted = await issue(tx, {
+    valueId, code: p.unit === unit.money ? "prepaid" : "unearned", currency: p.currency, issuer: p.issuer_id, price: p.price, uses: p.unit === unit.money ? 1 : p.most, merchantShare: p.merchant_share,
+    from, ...(sale.paid === "desk" && { order: sale.reference }),
+  }, when);
+  if (posted !== "posted") throw new Wrong("not_posted", `Value ${valueId} could not be booked.`, 500);
+  await tx.insertInto("issued").values({
+    value_id: valueId, offer_id: toHex(newId()), product_id: p.product_id, user_id: sale.user, reference: sale.reference, name: sale.name ?? p.name,
+    status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null,
+  }).execute();
+  await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${sale.user}`, c.now());
+  return valueId;
+}
+
+async function paidAtDesk(tx: Tx, p: ProductRow, order: string, when: Parameters<typeof pay>[2]): Promise<string> {
+  if (p.price > 0) {
+    await pay(tx, { paymentId: "desk-" + order, processor: "desk", order, amount: p.price, currency: p.currency }, when);
+    await settlePayment(tx, "desk-" + order, "post", when.recorded);
+  }
+  return `order/${order}`;
+}
+
+async function nextIndex(tx: Tx): Promise<number> {
+  return (await nextNumber(tx, "status index")) % 2 ** 32 - 1;
+}
+
+// ---- delivery ---------------------------------------------------------------------------------------------------------------
+
+/** *collect*: what waits for this member, delivered or not; a lost answer is repeated that way. */
+export async function offersFor(tx: Tx, userId: string): Promise<ValueOffer[]> {
+  const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses", "holder_key"])
+    .where("user_id", "=", userId).orderBy("issued_at").orderBy("value_id").execute();
+  return rows.filter((r) => r.holder_key === null).map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
+}
+
+/** *deliver*: certifies each value to the key named for it. The same key again gets the same bytes; another key gets nothing. */
+export async function deliver(c: Context, tx: Tx, userId: string, keys: readonly OfferKey[]): Promise<Delivered[]> {
+  const delivered: Delivered[] = [];
+  for (const k of keys) {
+    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where("user_id", "=", userId).executeTakeFirst();
+    if (v === undefined || crypto.coordinates(k.publicKey) === undefined) continue;
+    if (v.holder_key !== null && v.holder_key !== toHex(k.publicKey)) continue;
+    const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
+    if (v.holder_key === null) await certifyValue(c, tx, v, p, k);
+    const now = await tx.selectFrom("issued").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
+    delivered.push(deliveredOf(c, now, k.offer));
+  }
+  return delivered;
+}
+
+function deliveredOf(c: Context, v: IssuedRow, offer: Uint8Array): Delivered {
+  const group = c.keys.group(1);
+  const granted = v.grant_bytes === null ? undefined : new Uint8Array(v.grant_bytes);
+  return {
+    offer, name: v.name, value: new Uint8Array(v.value!), issuerPart: new Uint8Array(v.issuer_part!), grant: granted ?? none,
+    grantMac: granted === undefined ? none : mac8(crypto, group.grantKey, "grant", none, granted), grantKey: granted === undefined ? none : keyOfGrant(crypto, group, fromHex(v.grant_id!)),
+    group: granted === undefined ? 0 : group.group, epoch: granted === undefined ? 0 : group.epoch,
+  };
+}
+
+async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey): Promise<void> {
+  const part = c.keys.signed("issuer", "issuer " + p.issuer_id, issuerClaims(v, p));
+  const value: Value = {
+    kind: p.kind, expires: p.valid_until, notBefore: v.issued_at - (v.issued_at % 60), valueId: fromHex(v.value_id), holderKey: k.publicKey, unit: p.unit, most: p.most - p.grant_uses,
+    currency: p.unit === unit.money ? currencyNumber(p.currency) : undefined, zones: JSON.parse(p.zones) as number[], rule: encodeRule(JSON.parse(p.rule) as number[][]),
+    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | ((k.keyClass & 3) << 3), statusIndex: v.status_index, issuerPart: digest16(crypto, part),
+  };
+  const claims = encodeValue(value);
+  const kid = c.keys.shortKid("values");
+  const bytes = encodeSignedClaims(kid, claims, c.keys.sign("values", valueToSign(kid, claims)));
+  await tx.updateTable("issued").set({ holder_key: toHex(k.publicKey), value: bytes, issuer_part: part }).where("value_id", "=", v.value_id).execute();
+  if (p.grant_uses > 0) await carveGrant(c, tx, v, p, value);
+}
+
+/** The issuer's own word on the value: id, what it is, for whom it was made out. It stays on the handset until asked for. */
+function issuerClaims(v: IssuedRow, p: ProductRow): Uint8Array {
+  const w = writer();
+  writeMap(w, 4);
+  writeInt(w, 1); writeText(w, p.issuer_id);
+  writeInt(w, 2); writeText(w, p.name);
+  writeInt(w, 3); writeText(w, v.name);
+  writeInt(w, 7); writeBytes(w, fromHex(v.value_id));
+  return finish(w);
+}
+
+/** Decision 4: uses move to a grant with an id and a chain of its own, so that A and B uses cannot double each other. */
+async function carveGrant(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, value: Value): Promise<void> {
+  const grantId = newId();
+  const claims = encodeValue({
+    ...value, valueId: grantId, holderKey: none, issuerPart: none, most: p.grant_uses, flags: value.flags | flag.profileB, expires: Math.min(value.expires, c.now() + 30 * daySeconds),
+    offline: { ...value.offline, uses: Math.min(value.offline.uses, p.grant_uses) },
+  });
+  const part = round(p.price, p.grant_uses, p.most);
+  const id = toHex(grantId);
+  const row = await tx.selectFrom("value").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
+  if (part > 0) {
+    await post(tx, {
+      setId: "grant/" + id, kind: "grant", event: { value: v.value_id, issuer: p.issuer_id }, at: c.now(), quality: 3, recorded: recordingAt(c.now()),
+      transfers: [{ debit: `unearned/${v.value_id}`, credit: `unearned/${id}`, amount: part, currency: p.currency, phase: "posted" }],
+    });
+  }
+  await tx.updateTable("value").set({ price: row.price - part, uses: row.uses - p.grant_uses, loaded: row.loaded - part }).where("value_id", "=", v.value_id).execute();
+  await tx.insertInto("value").values({ value_id: id, code: "unearned", currency: p.currency, issuer: p.issuer_id, price: part, uses: p.grant_uses, merchant_share: p.merchant_share, loaded: part }).execute();
+  await tx.updateTable("issued").set({ grant_id: id, grant_bytes: claims }).where("value_id", "=", v.value_id).execute();
+}

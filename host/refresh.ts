@@ -1,0 +1,64 @@
+/**
+ * The provider's own receipt: it moves a value's base, so that offline terminals may accept it again (`tap.md` §5). It is
+ * given only when the books know every use of the chain; else the answer is *undetermined*, never a guess.
+ */
+import { daySeconds, toHex, type Context } from "./context.js";
+import type { Tx } from "./database.js";
+import type { IssuedRow } from "./products.js";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { refusal } from "../protocol/refusal.js";
+import { action, decodeReceipt, encodeReceipt, receiptKind, receiptToSign, type Receipt } from "../protocol/wire/receipt.js";
+import { decodeSignedClaims, type Refresh, type Refreshed } from "../protocol/wire/sync.js";
+import { digest16 } from "../protocol/wire/value.js";
+
+const none = new Uint8Array(0);
+const no = (code: number): Refreshed => ({ code, receipt: none, signature: none, reversal: none, reversalProof: none });
+
+export async function refreshValue(c: Context, tx: Tx, userId: string, x: Refresh): Promise<Refreshed> {
+  const v = await tx.selectFrom("issued").selectAll().where("value_id", "=", toHex(x.valueId)).where("user_id", "=", userId).executeTakeFirst();
+  if (v === undefined || v.value === null) return no(refusal.not_genuine);
+  if (v.status === 1) return no(refusal.revoked);
+  if (v.status === 2) return no(refusal.suspended);
+  const newest = x.receipt.length === 0 ? undefined : decodeReceipt(x.receipt);
+  if (x.receipt.length > 0 && newest === undefined) return no(refusal.bad_message);
+  const previous = newest === undefined ? digest16(crypto, decodeSignedClaims(new Uint8Array(v.value))!.claims) : digest16(crypto, x.receipt);
+  const again = await tx.selectFrom("host_receipt").selectAll().where("value_id", "=", v.value_id).where("counter", "=", (newest?.counter ?? 0) + 1).executeTakeFirst();
+  if (again !== undefined) return answered(again.receipt, again.signature, previous);
+  const after = await totalAfter(tx, v, newest, x.receipt);
+  if (after === undefined) return no(refusal.status_undetermined);
+  return await sign(c, tx, v, newest, previous, after);
+}
+
+/** The same question again is answered by the same receipt; one that follows another state is an old copy. */
+function answered(receipt: Uint8Array, signature: Uint8Array, previous: Uint8Array): Refreshed {
+  const bytes = new Uint8Array(receipt);
+  if (toHex(decodeReceipt(bytes)!.previous) !== toHex(previous)) return no(refusal.state_outdated);
+  return { code: 0, receipt: bytes, signature: new Uint8Array(signature), reversal: none, reversalProof: none };
+}
+
+/** The running total that the books confirm; undefined while they lack a use of the chain. An undone newest use is given back here. */
+async function totalAfter(tx: Tx, v: IssuedRow, newest: Receipt | undefined, bytes: Uint8Array): Promise<number | undefined> {
+  const uses = await tx.selectFrom("value_use").selectAll().where("value_id", "=", v.value_id).where("one_way", "=", 0).execute();
+  const hosts = await tx.selectFrom("host_receipt").select(["digest", "counter"]).where("value_id", "=", v.value_id).execute();
+  if (newest === undefined) return uses.length + hosts.length === 0 ? 0 : undefined;
+  const useId = toHex(digest16(crypto, bytes));
+  const highest = Math.max(0, ...uses.filter((u) => u.state === "finished").map((u) => u.counter), ...hosts.map((h) => h.counter));
+  if (newest.counter < highest) return undefined;
+  if (hosts.some((h) => h.digest === useId)) return newest.after;
+  const own = uses.find((u) => u.use_id === useId);
+  if (own?.state !== "finished" && own?.state !== "reversed" && own?.state !== "lapsed") return undefined;
+  const heard = new Set([...uses.map((u) => u.counter), ...hosts.map((h) => h.counter)]);
+  for (let counter = 1; counter <= newest.counter; counter++) if (!heard.has(counter)) return undefined;
+  return own.state === "finished" ? newest.after : newest.after - newest.amount;
+}
+
+async function sign(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, previous: Uint8Array, after: number): Promise<Refreshed> {
+  const counter = (newest?.counter ?? 0) + 1;
+  const receipt = encodeReceipt({
+    kind: receiptKind.host, terminal: new Uint8Array(8), tap: new Uint8Array(4), valueId: new Uint8Array(Buffer.from(v.value_id, "hex")), counter, previous, action: action.pay, amount: 0, after,
+    at: c.now(), quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
+  });
+  const signature = c.keys.sign("values", receiptToSign(receipt));
+  await tx.insertInto("host_receipt").values({ digest: toHex(digest16(crypto, receipt)), value_id: v.value_id, counter, receipt, signature }).execute();
+  return { code: 0, receipt, signature, reversal: none, reversalProof: none };
+}

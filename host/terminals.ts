@@ -1,0 +1,150 @@
+/**
+ * Terminals at the host: made with a claim code, enrolled by it, certified for two weeks at a time, configured by numbers
+ * that only rise (`trust.md` §2, §3). A box cannot ask for more than its code was made for.
+ */
+import { noteIncident, currencyNumber, daySeconds, fromHex, newId, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
+import { transact, type Tx } from "./database.js";
+import type { TerminalTable } from "./schema-directory.js";
+import type { Selectable } from "kysely";
+import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { certificateId, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
+import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, splitMac } from "../protocol/wire/claim.js";
+import { keyId } from "../protocol/wire/signed.js";
+import { decodeClaimRequest, encodeClaimGranted, encodeGroupKeys, encodeSignedClaims, type ClaimRequest, type Renewal } from "../protocol/wire/sync.js";
+import { encodeConfiguration, encodeTime, type Taken, type Tariff } from "../protocol/wire/trust.js";
+
+export type TerminalRow = Selectable<TerminalTable>;
+
+/** What an operator says of a new terminal. Amounts in minor units, `currency` in ISO letters. */
+export interface NewTerminal {
+  name: string; role: "gate" | "till"; merchant: string; zones: number[]; takes: Taken[]; tariffs?: { kind: string; price: number }[]; currency?: string; most?: number;
+  profileB?: boolean; settings?: Partial<Settings>;
+}
+/** Decision 2 and `trust.md` §9. */
+export interface Settings { reopen: number; resumeSeconds: number; passageMs: number; freshSeconds: number; offlineSeconds: number; reducedSeconds: number; usesADay: number; boxADay: number }
+const defaults: Settings = { reopen: 1, resumeSeconds: 600, passageMs: 8000, freshSeconds: daySeconds, offlineSeconds: 7 * daySeconds, reducedSeconds: 30 * daySeconds, usesADay: 10, boxADay: 500_000 };
+
+const claimLifeSeconds = daySeconds;
+const wrongProofsMost = 10;
+const certificateDays = { [terminalRole.gate]: 14, [terminalRole.till]: 14, [terminalRole.receiver]: 30, [terminalRole.meter]: 90 } as Record<number, number>;
+const groupNumber = 1;
+
+/** Makes a terminal and the code that enrols it: one use, 24 hours. */
+export async function addTerminal(c: Context, x: NewTerminal): Promise<{ terminalId: string; claimCode: string }> {
+  if (x.takes.length === 0) throw new Wrong("takes_nothing", "A terminal must take at least one kind of value.");
+  const code = makeClaimCode(newId(19));
+  const read = readClaimCode(code)!;
+  const id = toHex(newId());
+  await transact(c.db, async (tx) => {
+    const merchant = await tx.selectFrom("merchant").select("merchant_id").where("merchant_id", "=", x.merchant).executeTakeFirst();
+    if (merchant === undefined) throw new Wrong("merchant_unknown", `There is no merchant ${x.merchant}: add it first.`, 404);
+    const row = {
+      terminal_id: id, name: x.name, role: terminalRole[x.role], zones: JSON.stringify(x.zones), takes: JSON.stringify(x.takes),
+      tariffs: JSON.stringify((x.tariffs ?? []).map((t, i) => ({ id: i + 1, kind: t.kind, price: t.price }))), kinds: JSON.stringify([...new Set(x.takes.map((t) => t.kind))]),
+      currency: x.currency ?? "EUR", most: x.most ?? 5000, merchant_id: x.merchant, group_number: x.profileB === true ? groupNumber : 0,
+      settings: JSON.stringify({ ...defaults, ...x.settings }), lookup: read.lookup, claim_secret: c.keys.wrap(read.secret), claim_until: c.now() + claimLifeSeconds,
+      configuration: new Uint8Array(0), configuration_number: 0,
+    };
+    await tx.insertInto("terminal").values(row).execute();
+    await configure(c, tx, id);
+  });
+  return { terminalId: id, claimCode: code };
+}
+
+/** Signs the terminal's configuration under the next number. */
+export async function configure(c: Context, tx: Tx, terminalId: string): Promise<void> {
+  const t = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", terminalId).executeTakeFirstOrThrow();
+  const s = JSON.parse(t.settings) as Settings;
+  const currency = currencyNumber(t.currency);
+  const number = await nextNumber(tx, "configuration " + terminalId);
+  const tariffs = (JSON.parse(t.tariffs) as { id: number; kind: string; price: number }[]).map((x): Tariff => ({ id: x.id, kind: x.kind, price: { currency, amount: x.price }, from: 0 }));
+  const claims = encodeConfiguration({
+    issuer: c.keys.provider, subject: terminalId, expires: c.now() + 400 * daySeconds, issuedAt: c.now(), number, leastSoftware: 0, zones: JSON.parse(t.zones) as number[],
+    takes: JSON.parse(t.takes) as Taken[], tariffs, useMost: { currency, amount: t.most }, usesADay: s.usesADay, boxADay: s.boxADay, freshSeconds: s.freshSeconds,
+    offlineSeconds: s.offlineSeconds, reducedSeconds: s.reducedSeconds, lists: [], reopen: s.reopen, resumeSeconds: s.resumeSeconds, passageMs: s.passageMs,
+  });
+  await tx.updateTable("terminal").set({ configuration: c.keys.signed("configuration", "configuration", claims), configuration_number: number }).where("terminal_id", "=", terminalId).execute();
+}
+
+/**
+ * First contact. Answers the sealed grant; undefined for a code that is unknown, dead, or not proved, without saying which.
+ * The same request again gets the same answer until the code ends; other keys on a used code are an incident.
+ */
+export async function claim(c: Context, bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  const parts = splitMac(bytes);
+  const request = parts === undefined ? undefined : decodeClaimRequest(parts.content);
+  if (parts === undefined || request === undefined) return undefined;
+  return await transact(c.db, async (tx) => {
+    const rows = await tx.selectFrom("terminal").selectAll().where("lookup", "=", request.lookup).where("claim_until", ">", c.now()).where("claim_wrong", "<", wrongProofsMost).execute();
+    for (const t of rows) {
+      // Counted before it is compared; taken back when it was right.
+      await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong + 1 }).where("terminal_id", "=", t.terminal_id).execute();
+      const keys = claimKeys(crypto, c.keys.unwrap(t.claim_secret), request.nonce);
+      if (!requestGenuine(crypto, keys, parts.content, parts.mac)) continue;
+      await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong }).where("terminal_id", "=", t.terminal_id).execute();
+      return await grant(c, tx, t, request, parts.content, keys);
+    }
+    return undefined;
+  });
+}
+
+async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, content: Uint8Array, keys: ReturnType<typeof claimKeys>): Promise<Uint8Array | undefined> {
+  const digest = sha256Hex(content);
+  if (t.claim_request !== null) {
+    if (t.claim_request === digest) return new Uint8Array(t.claim_answer!);
+    await noteIncident(tx, "claim code used again with other keys", t.terminal_id, toHex(request.identityKey), c.now());
+    return undefined;
+  }
+  if ([request.identityKey, request.signingKey, request.agreementKey].some((key) => crypto.coordinates(key) === undefined)) return undefined;
+  const certificate = await certify(c, tx, t, request.signingKey, request.agreementKey);
+  const granted = encodeClaimGranted({
+    provider: c.keys.provider, terminalId: fromHex(t.terminal_id), root: c.keys.root, spareRoot: c.keys.spareRoot, roles: [...c.keys.roles], certificate,
+    configuration: new Uint8Array(t.configuration), time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: undefined })),
+    group: t.group_number === 0 ? new Uint8Array(0) : encodeGroupKeys(c.keys.group(t.group_number)),
+  });
+  const answer = sealAnswer(crypto, keys, content, ephemeral(), request.agreementKey, granted);
+  if (answer === undefined) return undefined;
+  await tx.updateTable("terminal").set({
+    claim_request: digest, claim_answer: answer, identity_key: toHex(request.identityKey), identity_kid: toHex(keyId(crypto, request.identityKey)), seen_at: c.now(),
+  }).where("terminal_id", "=", t.terminal_id).execute();
+  return answer;
+}
+
+function ephemeral(): Uint8Array {
+  for (;;) {
+    const secret = newId(32);
+    if (crypto.publicKey(secret) !== undefined) return secret;
+  }
+}
+
+/** A certificate for these keys, `[kid, claims, signature]`; kept, so that receipts under it can be checked for ever. */
+async function certify(c: Context, tx: Tx, t: TerminalRow, signingKey: Uint8Array, agreementKey: Uint8Array): Promise<Uint8Array> {
+  const merchant = await tx.selectFrom("merchant").select("name").where("merchant_id", "=", t.merchant_id).executeTakeFirstOrThrow();
+  const expires = c.now() + certificateDays[t.role]! * daySeconds;
+  const claims = encodeTerminalCertificate({
+    zones: JSON.parse(t.zones) as number[], expires, notBefore: c.now() - 60, terminalId: fromHex(t.terminal_id), signingKey, agreementKey, role: t.role,
+    kinds: JSON.parse(t.kinds) as string[], most: t.most, currency: currencyNumber(t.currency), name: t.name, merchant: merchant.name, group: t.group_number,
+  });
+  const kid = c.keys.shortKid("certificates");
+  const bytes = encodeSignedClaims(kid, claims, c.keys.sign("certificates", terminalToSign(kid, claims)));
+  await tx.insertInto("certificate").values({ certificate_id: toHex(certificateId(crypto, claims)), terminal_id: t.terminal_id, bytes, issued_at: c.now() })
+    .onConflict((o) => o.doNothing()).execute();
+  await tx.updateTable("terminal").set({ certificate: bytes, agreement_key: toHex(agreementKey), expires }).where("terminal_id", "=", t.terminal_id).execute();
+  return bytes;
+}
+
+/** *renew*: new keys, signed for by the identity key. Two different renewals of one counter are two boxes: both suspended. */
+export async function renew(c: Context, tx: Tx, t: TerminalRow, x: Renewal): Promise<Uint8Array> {
+  const none = new Uint8Array(0);
+  const digest = sha256Hex(Buffer.concat([x.signingKey, x.agreementKey]));
+  if (x.counter === t.renewal_counter && t.renewal_digest === digest) return new Uint8Array(t.certificate!);
+  if (x.counter <= t.renewal_counter) {
+    await noteIncident(tx, "renewed twice from one counter", t.terminal_id, `counter ${x.counter}`, c.now());
+    await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
+    return none;
+  }
+  if (t.suspended === 1 || [x.signingKey, x.agreementKey].some((key) => key[0] !== 2 || crypto.coordinates(key) === undefined)) return none;
+  const bytes = await certify(c, tx, t, x.signingKey, x.agreementKey);
+  await tx.updateTable("terminal").set({ renewal_counter: x.counter, renewal_digest: digest }).where("terminal_id", "=", t.terminal_id).execute();
+  return bytes;
+}
