@@ -1,0 +1,109 @@
+/**
+ * A handset on a Node machine: its wallet and keys in a folder, its letters by HTTP, its line to a terminal by serial. The
+ * command line and the venue use it; a phone app does the same over its own key store.
+ */
+import { join } from "node:path";
+import { openFileStore, type FileStore } from "./file-store.js";
+import { makeClock, openKeys, random } from "./machine.js";
+import { postEnvelope, readProvider } from "./network.js";
+import type { Keys } from "../../runtime/board.js";
+import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
+import { boardFault } from "../../runtime/journal/store.js";
+import { readAnswer, writeLetter, type Correspondent } from "../../runtime/sync/letters.js";
+import { keysFor, refreshBody, reportBody, takeDelivered, takeRefreshed } from "../../runtime/sync/handset-sync.js";
+import { decodeTrust, encodeTrust, makeTrust, takeObject, type Trust } from "../../runtime/sync/trust.js";
+import { openWallet, type WalletState } from "../../runtime/value/wallet.js";
+import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
+import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
+import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeHandsetEnrolment, enrolmentRefusals, messageType } from "../../protocol/wire/sync.js";
+
+export interface Phone {
+  readonly folder: string; readonly host: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
+  readonly who: Correspondent; readonly clock: ReturnType<typeof makeClock>; readonly random: typeof random; readonly crypto: typeof crypto;
+}
+
+/** Two pages of 4 MiB hold some thousand values with their receipts. */
+const pages = { pageBytes: 1 << 20, pages: 2 };
+/** Keys in a file are software keys (`trust.md` §1). */
+const softwareKeys = 2;
+
+/** Opens an enrolled handset. Throws a `BoardError` that says to enrol when it is none. */
+export function openPhone(folder: string): Phone {
+  const store = openFileStore(join(folder, "wallet"), pages);
+  try {
+    const cells = openCells(store);
+    const trust = readCell(cells, "trust");
+    const decoded = trust === undefined ? undefined : decodeTrust(crypto, trust);
+    const host = readCell(cells, "host");
+    if (decoded === undefined || host === undefined) throw boardFault("absent", `${folder} holds no enrolled handset: run "kaisatsu handset enrol" first.`);
+    return phoneOf(folder, Buffer.from(host).toString("utf8"), cells, store, decoded);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function phoneOf(folder: string, host: string, cells: Cells, store: FileStore, trust: Trust): Phone {
+  const keys = openKeys(join(folder, "keys.json"), crypto);
+  const next = Number(Buffer.from(readCell(cells, "sequence") ?? []).toString("utf8") || "0");
+  const who: Correspondent = {
+    crypto, keys, random, trust, signer: "device", openers: ["device agreement"], next, ceiling: next,
+    reserve: (ceiling) => writeCell(cells, "sequence", new Uint8Array(Buffer.from(String(ceiling)))),
+  };
+  return { folder, host, cells, store, keys, trust, wallet: openWallet(cells), who, clock: makeClock(), random, crypto };
+}
+
+/** Posts one letter and answers the body of the host's word. Throws a `BoardError` when there is no answer. */
+export async function talk(p: Phone, type: number, body: Uint8Array): Promise<Uint8Array> {
+  const time = p.clock.utc();
+  const letter = writeLetter(p.who, type, body, time.at, time.quality);
+  const answer = letter === undefined ? undefined : await postEnvelope(p.host, letter.bytes, 15_000);
+  const message = letter === undefined || answer === undefined ? undefined : readAnswer(p.who, letter, answer);
+  if (message === undefined) throw boardFault("timed_out", `The host at ${p.host} did not answer: check that it is running, and try again.`);
+  if (message.body.length === 0) throw boardFault("denied", "The host did not take this letter: is this machine's clock right?");
+  return message.body;
+}
+
+/** Enrols a new handset: trust in the provider, its own keys, an account. Answers the recovery code, shown once. */
+export async function enrolPhone(folder: string, host: string, user: string, password: string, phoneNumber: string): Promise<{ phone: Phone; recovery: string }> {
+  const page = await readProvider(host);
+  const store = openFileStore(join(folder, "wallet"), pages);
+  try {
+    const cells = openCells(store);
+    const trust = makeTrust(crypto, page.provider, page.root, page.spareRoot);
+    for (const role of page.roles) takeObject(trust, role);
+    const phone = phoneOf(folder, host, cells, store, trust);
+    const signingKey = phone.keys.publicKey("device") ?? phone.keys.make("device")!;
+    const agreementKey = phone.keys.publicKey("device agreement") ?? phone.keys.make("device agreement")!;
+    const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys }));
+    const said = decodeHandsetEnrolled(body);
+    if (said === undefined || said.code !== 0) throw boardFault("denied", `Not enrolled: ${enrolmentRefusals[said?.code ?? 1]}.`);
+    writeCell(cells, "trust", encodeTrust(trust));
+    writeCell(cells, "host", new Uint8Array(Buffer.from(host)));
+    writeCell(cells, "user", new Uint8Array(Buffer.from(user)));
+    return { phone, recovery: said.recovery };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+/** Fetches what was bought. Answers the names of the values that are new. */
+export async function collect(p: Phone): Promise<string[]> {
+  const offers = decodeOffers(await talk(p, messageType.collect, new Uint8Array([0x80])));
+  if (offers === undefined || offers.length === 0) return [];
+  return takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
+}
+
+/** Asks for a new base; 0, or the host's refusal code. */
+export async function refresh(p: Phone, valueId: Uint8Array): Promise<number> {
+  const body = refreshBody(p.wallet, valueId);
+  return body === undefined ? -1 : takeRefreshed(p.wallet, p.trust, valueId, await talk(p, messageType.refresh, body));
+}
+
+/** Compares a value's receipts with the books; a state for each (0 agrees, 1 not heard yet, 2 undone, 3 differs). */
+export async function report(p: Phone, valueId: Uint8Array): Promise<number[]> {
+  const body = reportBody(p.wallet, p.keys, crypto, valueId, (receipt) => acknowledgementToSign(crypto, receipt));
+  return body === undefined ? [] : (decodeReported(await talk(p, messageType.report, body)) ?? []);
+}
+
