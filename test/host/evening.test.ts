@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startHost, type Host } from "../../host/host.js";
 import { collect, enrolPhone, refresh, report, type Phone } from "../../boards/node/phone.js";
-import { inflate, makeClock, random } from "../../boards/node/machine.js";
+import { inflate, random } from "../../boards/node/machine.js";
 import { postClaim, postEnvelope } from "../../boards/node/network.js";
 import { makeMemoryStore } from "../../boards/sim/store.js";
-import { makeSimBoard, makeSimDigital, makeSimKeys, makeSimLine } from "../../boards/sim/board.js";
+import { makeSimBoard, makeSimClock, makeSimDigital, makeSimKeys, makeSimLine } from "../../boards/sim/board.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { media } from "../../protocol/link/media.js";
 import { gate } from "../../runtime/role/gate.js";
@@ -26,6 +26,7 @@ import { refusal } from "../../protocol/refusal.js";
 const folder = mkdtempSync(join(tmpdir(), "kaisatsu-"));
 let host: Host;
 const phones: Phone[] = [];
+const clock = makeSimClock(Math.floor(Date.now() / 1000), 2);
 const until = Math.floor(Date.now() / 1000) + 30 * 86_400;
 
 const api = async (method: string, path: string, body?: unknown): Promise<any> => {
@@ -53,7 +54,7 @@ async function enrolGate(name: string): Promise<Gate> {
   const made = await api("POST", "/api/terminals", { name, role: "gate", merchant: "hall", zones: [1], takes: [{ kind: "ticket", action: 1, zone: 1 }, { kind: "coupon", action: 1, zone: 1 }] });
   const line = makeSimLine();
   const passage = makeSimDigital();
-  const sim = makeSimBoard({ name, crypto, clock: { ...makeClock(), advance: () => undefined, setUtc: () => undefined }, link: line.a, passage, keys: makeSimKeys(crypto, random), inflate, store: makeMemoryStore({ pageBytes: 4096, pages: 8 }) });
+  const sim = makeSimBoard({ name, crypto, clock, link: line.a, passage, keys: makeSimKeys(crypto, random), inflate, store: makeMemoryStore({ pageBytes: 4096, pages: 8 }) });
   const board = { ...sim, random };
   const claim = beginClaim(board, made.claimCode.toLowerCase(), "test", new Uint8Array(4))!;
   const answer = await postClaim(host.url, claim.bytes);
@@ -82,9 +83,9 @@ async function enrol(user: string): Promise<Phone> {
 }
 
 function tapHere(phone: Phone, g: Gate): void {
-  const handset = makeHandset(phone, phone.wallet, phone.trust, g.line.b, media.serial, 2000);
+  const handset = makeHandset({ ...phone, clock }, phone.wallet, phone.trust, g.line.b, media.serial, 2000);
   const before = g.codes.length;
-  for (let i = 0; i < 400 && g.codes.length === before; i++) { pollHandset(handset); g.line.deliver(); poll(g.terminal); g.line.deliver(); }
+  for (let i = 0; i < 400 && g.codes.length === before; i++) { clock.advance(2); pollHandset(handset); g.line.deliver(); poll(g.terminal); g.line.deliver(); }
   if (g.codes.at(-1) === 0) g.passage.set(1);
   poll(g.terminal);
   g.passage.set(0);
