@@ -145,15 +145,17 @@ function readLine(t: Terminal): void {
   for (let bytes = t.board.link.read(); bytes !== undefined; bytes = t.board.link.read()) {
     const out = links.receive(t.link, bytes, t.board.clock.monotonicMs());
     for (const message of out.messages) hear(t, message);
-    if (out.heard && out.messages.length === 0) answerWake(t);
+    if (out.woken) answerWake(t);
     writeLine(t);
   }
 }
 
-/** A handset says that it is here. Whoever calls again and again is greeted ten times a second at most. */
+/** A new handset is there, or the old one begins anew. Whoever calls again and again is greeted ten times a second at most. */
 function answerWake(t: Terminal): void {
   const now = t.board.clock.monotonicMs();
-  if (t.verifier.state !== "idle" || t.wants.length === 0 || now - t.stages.greetedMs < greetEveryMs) return;
+  const state = t.verifier.state;
+  if (state !== "idle" && state !== "greeted" && state !== "answered") return;
+  if (t.wants.length === 0 || now - t.stages.greetedMs < greetEveryMs) return;
   t.triedWants = 0;
   greet(t);
 }

@@ -40,18 +40,20 @@ export interface Link {
   owesAck: boolean;
   /** The peer repeated itself, so the outstanding frame was lost: send it again at once. */
   sendAgain: boolean;
+  /** A wake frame is to be sent: a new session is wanted. */
+  owesWake: boolean;
 }
 
 /**
  * What a step gives: bytes to write (in pieces the medium takes), whole messages, whether the outgoing one was given up,
- * and whether the other side was heard at all.
+ * and whether the other side asks for a new session (`wake`).
  */
-export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boolean; heard: boolean }
+export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boolean; woken: boolean }
 
 export function makeLink(medium: Medium, fromHandset: boolean): Link {
   return {
     medium: medium, fromHandset: fromHandset, deframer: deframer(medium.wrapping), sendNumber: 0, expectNumber: 0, queue: [], sentAtMs: -1,
-    tries: 0, arriving: [], arrivingBytes: 0, firstFrame: new Uint8Array(0), quietUntilMs: 0, owesAck: false, sendAgain: false,
+    tries: 0, arriving: [], arrivingBytes: 0, firstFrame: new Uint8Array(0), quietUntilMs: 0, owesAck: false, sendAgain: false, owesWake: false,
   };
 }
 
@@ -71,9 +73,9 @@ export function send(link: Link, message: Uint8Array, how: Sending): void {
   }
 }
 
-/** Says *I am here* with a frame that carries nothing: a terminal at rest answers by its hello. */
+/** Says *I am here*: a frame marked `first` that carries nothing. A terminal that is free answers by its hello. */
 export function wake(link: Link): void {
-  link.owesAck = true;
+  link.owesWake = true;
 }
 
 function forgetSession(link: Link): void {
@@ -94,7 +96,7 @@ function forgetArriving(link: Link): void {
 
 /** Bytes arrived. */
 export function receive(link: Link, bytes: Uint8Array, nowMs: number): Out {
-  const out: Out = { output: [], messages: [], lost: false, heard: false };
+  const out: Out = { output: [], messages: [], lost: false, woken: false };
   for (const frame of feed(link.deframer, bytes)) receiveFrame(link, frame, nowMs, out);
   return out;
 }
@@ -103,8 +105,8 @@ function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
   const f = frame.link;
   const isEcho = ((f & bit.fromHandset) !== 0) === link.fromHandset;
   if (isEcho || (f & ~known) !== 0) return;
-  out.heard = true;
   link.quietUntilMs = nowMs + link.medium.turnaroundMs;
+  if ((f & (bit.first | bit.data)) === bit.first) { out.woken = true; return; }
   if ((f & bit.first) !== 0 && !startsAgain(link, frame)) beginSession(link, frame);
   takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
   if ((f & bit.data) === 0) return;
@@ -151,7 +153,7 @@ function takeFragment(link: Link, frame: Frame, out: Out): void {
 
 /** Time passed, or something was queued: what goes out now. A message given up after `triesMax` is `lost`. */
 export function poll(link: Link, nowMs: number): Out {
-  const out: Out = { output: [], messages: [], lost: false, heard: false };
+  const out: Out = { output: [], messages: [], lost: false, woken: false };
   if (nowMs < link.quietUntilMs) return out;
   const head = link.queue[0];
   if (head !== undefined && isDue(link, nowMs)) {
@@ -161,6 +163,7 @@ export function poll(link: Link, nowMs: number): Out {
     if (head.needsAck) { link.sentAtMs = nowMs; link.tries++; }
     else { link.queue.shift(); link.sendNumber = 1 - link.sendNumber; }
   } else if (link.owesAck) transmit(link, new Uint8Array(0), 0, out);
+  if (link.owesWake) { link.owesWake = false; transmit(link, new Uint8Array(0), bit.first, out); }
   return out;
 }
 
@@ -188,5 +191,5 @@ function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): voi
 /** When `poll` has something to do next, or −1 when only an arrival can change anything. */
 export function deadline(link: Link): number {
   if (link.queue.length > 0) return Math.max(link.quietUntilMs, link.sentAtMs < 0 || link.sendAgain ? 0 : link.sentAtMs + link.medium.retransmitMs);
-  return link.owesAck ? link.quietUntilMs : -1;
+  return link.owesAck || link.owesWake ? link.quietUntilMs : -1;
 }
