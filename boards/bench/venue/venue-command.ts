@@ -1,0 +1,56 @@
+/** `kaisatsu venue`: a whole venue on one machine, told in plain lines. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exitCode, type Command } from "../command.js";
+import { openStage } from "./stage.js";
+import { tell } from "./story.js";
+
+export const venueCommand: Command = {
+  name: "venue",
+  summary: "a whole venue on this machine: host, gates, handsets, told in plain lines",
+  help: `Usage: kaisatsu venue [--data FOLDER] [--stay] [--json]
+
+Starts a host, two gates and handsets, and lets them live through an evening: entries, refusals, torn taps, a host that
+goes away and comes back. Handsets and gates talk through real serial ports on pseudo-terminals, lights and turnstiles are
+emulated Firmata boards. Nothing outside a folder under the system's temporary one is touched.
+
+  --data FOLDER  keep everything in this folder, which must not exist yet
+  --stay         stay up afterwards, for tapping by hand from a second console; Ctrl-C ends it
+  --json         one JSON line an event; the last one is the summary
+
+Exit code 0 when everything was as it must be, 3 when not.
+
+Examples:
+  kaisatsu venue
+  kaisatsu venue --stay --data evening
+  kaisatsu venue --json | tail -1
+`,
+  options: { data: { type: "string" }, stay: { type: "boolean" } },
+  async run(c) {
+    const given = c.options["data"] as string | undefined;
+    const folder = given ?? mkdtempSync(join(tmpdir(), "kaisatsu-venue-"));
+    const stage = await openStage(folder);
+    try {
+      const summary = await tell(stage, c);
+      if (c.json) c.out(JSON.stringify(summary));
+      else {
+        c.out("");
+        c.out(`${summary.taps} taps: ${summary.opened} opened, ${summary.refused} refused, ${summary.resumed} resumed. Bytes on the wire: ${summary.bytes.fullCertificates} with both certificates, ${summary.bytes.knownCertificates} once the handset knows the gate. Hello to open: ${summary.tapMs.p50} ms median, ${summary.tapMs.p99} ms at most of 99 in 100.`);
+      }
+      if (c.options["stay"] === true) await stay(stage.gates.map((g) => [g.name, g.line.b] as const), stage.host.url, folder, c.out);
+      return exitCode.done;
+    } finally {
+      await stage.close();
+      if (given === undefined) rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+async function stay(ports: (readonly [string, string])[], url: string, folder: string, out: (line: string) => void): Promise<void> {
+  out("");
+  out(`The host stays at ${url}; the operator's token is in ${join(folder, "host", "operator.token")}.`);
+  for (const [name, port] of ports) out(`  ${name}: kaisatsu handset tap --port ${port} --folder YOUR_FOLDER`);
+  out("Enrol a handset with: kaisatsu handset enrol --host " + url + " --folder YOUR_FOLDER --user YOU. Ctrl-C ends the venue.");
+  await new Promise<void>((done) => { process.once("SIGINT", done); process.once("SIGTERM", done); });
+}
