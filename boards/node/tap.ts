@@ -15,6 +15,8 @@ export interface TapOptions {
   withinMs: number;
   /** Listen on for the passage after the all-clear. */
   waitForPassage: boolean;
+  /** The outcome was heard; the passage may still follow. */
+  onResolved?: () => void;
 }
 
 /** What the handset knows in the end. `stored` without `resolved`: ask the holder whether he was let through. */
@@ -37,6 +39,7 @@ export function runTap(phone: Pick<Phone, "clock" | "random" | "keys" | "crypto"
     };
     handset.onEvent = (e) => {
       result.heard = true;
+      if (e.event === "resolved" && result.resolved === undefined) o.onResolved?.();
       note(result, e);
       if (e.event === "confirm") void o.confirm(e).then((yes) => { if (!over) { confirm(handset, yes); turn(); } });
       if (e.event === "done") setTimeout(end, 0);

@@ -4,7 +4,8 @@
  * Both ends run the same machine; only the direction bit differs, and a frame with one's own direction is one's own echo.
  * One frame is outstanding at a time. The next frame the other way carries its ack as a bit, so a tap without faults has
  * no ack frame at all; only a fragment that is not the last, or a frame seen twice, is answered by one. A frame marked
- * `first` starts a new session at the other end, whatever was going on there.
+ * `first` starts a new session at the other end, whatever was going on there; a session bit that changes with each keeps
+ * what was still on its way from being taken for an answer.
  *
  * Sans-IO: bytes and time in; bytes, messages and the next deadline out.
  */
@@ -15,8 +16,8 @@ import { copy, equal, join } from "../wire/bytes.js";
 import { limits } from "../limits.js";
 
 /** Bits of the link byte. */
-const bit = { number: 1, expected: 2, data: 4, more: 8, first: 16, fromHandset: 128 } as const;
-const known = 1 | 2 | 4 | 8 | 16 | 128;
+const bit = { number: 1, expected: 2, data: 4, more: 8, first: 16, session: 32, fromHandset: 128 } as const;
+const known = 1 | 2 | 4 | 8 | 16 | 32 | 128;
 
 export interface Link {
   readonly medium: Medium;
@@ -25,6 +26,8 @@ export interface Link {
   /** Number (0 or 1) of the next frame to send, and of the next one expected. */
   sendNumber: number;
   expectNumber: number;
+  /** 0 or `bit.session`, of the present session. */
+  session: number;
   /** Fragments still to go; the first is the outstanding one once `sentAtMs` is set. */
   queue: { payload: Uint8Array; flags: number; needsAck: boolean }[];
   sentAtMs: number;
@@ -52,7 +55,7 @@ export interface Out { output: Uint8Array[]; messages: Uint8Array[]; lost: boole
 
 export function makeLink(medium: Medium, fromHandset: boolean): Link {
   return {
-    medium: medium, fromHandset: fromHandset, deframer: deframer(medium.wrapping), sendNumber: 0, expectNumber: 0, queue: [], sentAtMs: -1,
+    medium: medium, fromHandset: fromHandset, deframer: deframer(medium.wrapping), sendNumber: 0, expectNumber: 0, session: 0, queue: [], sentAtMs: -1,
     tries: 0, arriving: [], arrivingBytes: 0, firstFrame: new Uint8Array(0), quietUntilMs: 0, owesAck: false, sendAgain: false, owesWake: false,
   };
 }
@@ -63,7 +66,7 @@ export interface Sending { first: boolean; last: boolean }
 /** Queues a message (at most `limits.messageBytesMax` bytes); `poll` gives its bytes. */
 export function send(link: Link, message: Uint8Array, how: Sending): void {
   assert(message.length > 0 && message.length <= limits.messageBytesMax, "message fits the link");
-  if (how.first) forgetSession(link);
+  if (how.first) { forgetSession(link); link.session = bit.session - link.session; }
   const size = link.medium.fragmentBytes;
   for (let at = 0; at < message.length; at += size) {
     const end = Math.min(at + size, message.length);
@@ -108,6 +111,7 @@ function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
   link.quietUntilMs = nowMs + link.medium.turnaroundMs;
   if ((f & (bit.first | bit.data)) === bit.first) { out.woken = true; return; }
   if ((f & bit.first) !== 0 && !startsAgain(link, frame)) beginSession(link, frame);
+  if ((f & bit.session) !== link.session) return;
   takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
   if ((f & bit.data) === 0) return;
   if ((f & bit.number) !== link.expectNumber) { repeat(link); return; }
@@ -124,6 +128,7 @@ function beginSession(link: Link, frame: Frame): void {
   forgetSession(link);
   link.firstFrame = frame.payload;
   link.expectNumber = frame.link & bit.number;
+  link.session = frame.link & bit.session;
 }
 
 /** The peer expects the number after the outstanding one: it has arrived. */
@@ -180,7 +185,7 @@ function giveUp(link: Link, out: Out): void {
 }
 
 function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): void {
-  const byte = flags | (link.fromHandset ? bit.fromHandset : 0) | (flags === 0 ? 0 : link.sendNumber) | (link.expectNumber === 1 ? bit.expected : 0);
+  const byte = flags | link.session | (link.fromHandset ? bit.fromHandset : 0) | (flags === 0 ? 0 : link.sendNumber) | (link.expectNumber === 1 ? bit.expected : 0);
   const coded = encodeFrame(link.medium.wrapping, { link: byte, payload: payload }, link.medium.extraBegins);
   for (let at = 0; at < coded.length; at += link.medium.writeBytes) {
     out.output.push(copy(coded, at, Math.min(at + link.medium.writeBytes, coded.length)));

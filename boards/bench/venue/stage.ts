@@ -168,7 +168,9 @@ export function copyPhone(stage: Stage, p: Phone, name: string): Phone {
 }
 export { collect };
 
-/** One tap with everything seen on all sides. */
+const carried = (g: GateOnStage): number => g.line.carried.toA + g.line.carried.toB;
+
+/** One tap with everything seen on all sides. `bytes`: on the wire both ways until the handset heard the outcome. */
 export interface Seen { result: TapResult; shown: Shown | undefined; light: string; bytes: number; walked: boolean }
 
 /** Holds a handset to a gate's line. `cut`: the line goes dead on these bytes. */
@@ -177,13 +179,14 @@ export async function tapAt(g: GateOnStage, p: Phone, o: { intent?: number; sile
   p.wallet.intent = o.intent ?? 0;
   g.walks = o.walks ?? true;
   g.lit = [];
-  const before = { shown: g.shown.length, opened: g.opened, toA: g.line.carried.toA, toB: g.line.carried.toB };
+  const before = { shown: g.shown.length, opened: g.opened, carried: carried(g) };
+  let bytes = 0;
   if (o.cut !== undefined) {
     const cut = o.cut;
     g.line.options.toA = (bytes) => (cut("toA", bytes) ? [] : [bytes]);
     g.line.options.toB = (bytes) => (cut("toB", bytes) ? [] : [bytes]);
   }
-  const result = await runTap(p, g.port, { silentAmount: o.silentAmount ?? 2000, confirm: () => Promise.resolve(true), withinMs: 1200, waitForPassage: true });
+  const result = await runTap(p, g.port, { silentAmount: o.silentAmount ?? 2000, confirm: () => Promise.resolve(true), withinMs: 1200, waitForPassage: true, onResolved: () => { bytes = carried(g) - before.carried; } });
   g.line.options.toA = undefined;
   g.line.options.toB = undefined;
   p.wallet.intent = 0;
@@ -192,7 +195,7 @@ export async function tapAt(g: GateOnStage, p: Phone, o: { intent?: number; sile
   await until(() => g.lit.length > 0 || shown === undefined, 300);
   return {
     result, shown, light: g.lit.at(-1) ?? "none", walked: g.opened > before.opened && g.walks,
-    bytes: g.line.carried.toA - before.toA + g.line.carried.toB - before.toB,
+    bytes: bytes > 0 ? bytes : carried(g) - before.carried,
   };
 }
 
