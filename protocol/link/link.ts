@@ -110,7 +110,7 @@ function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
   if (isEcho || (f & ~known) !== 0) return;
   link.quietUntilMs = nowMs + link.medium.turnaroundMs;
   if ((f & (bit.first | bit.data)) === bit.first) { out.woken = true; return; }
-  if ((f & bit.first) !== 0 && !startsAgain(link, frame)) beginSession(link, frame);
+  if ((f & bit.first) !== 0 && !startsAgain(link, frame)) { beginSession(link, frame); out.messages = []; }
   if ((f & bit.session) !== link.session) return;
   takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
   if ((f & bit.data) === 0) return;

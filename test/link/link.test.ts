@@ -156,3 +156,26 @@ test("an old frame, replayed after a new session began, is not delivered", () =>
   expect(receive(terminal, old, 1).messages.length).toBe(1);
   expect(receive(terminal, old, 2).messages.length).toBe(0);
 });
+
+test("two sessions in one read: only what belongs to the newer one is delivered", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  const older = poll(terminal, 0).output;
+  send(terminal, new Uint8Array([2]), { first: true, last: false });
+  const newer = poll(terminal, 1).output;
+  const both = new Uint8Array([...older, ...newer].flatMap((b) => [...b]));
+  expect(receive(handset, both, 2).messages).toEqual([new Uint8Array([2])]);
+});
+
+test("an answer to an older session is not delivered in the newer one", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  for (const bytes of poll(terminal, 0).output) receive(handset, bytes, 0);
+  send(handset, new Uint8Array([7]), { first: false, last: false });
+  const late = poll(handset, 1).output;
+  send(terminal, new Uint8Array([2]), { first: true, last: false });
+  poll(terminal, 2);
+  expect(late.flatMap((bytes) => receive(terminal, bytes, 3).messages)).toEqual([]);
+});
