@@ -13,9 +13,9 @@ export interface Crypto {
   hmac(key: Uint8Array, message: Uint8Array): Uint8Array;
   /** HKDF-SHA-256 (RFC 5869), `length` at most 8,160 bytes. */
   hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
-  /** AES-128-GCM: 16-byte key, 12-byte nonce; the answer is the text and, at its end, the 16-byte tag. */
+  /** AES-128-GCM: 16-byte key, 12-byte nonce; the answer is the text and, at its end, the 16-byte tag. Throws for other lengths. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array;
-  /** The plain text, or undefined when the tag is wrong or the text too short to hold one. */
+  /** The plain text, or undefined when the tag is wrong, the text too short to hold one, or key or nonce of another length. */
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
   /** ES256 over `message` (hashed here). High-S is accepted: phones make it. False for a bad point or length. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
@@ -27,6 +27,11 @@ export interface Crypto {
   agree(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   /** Both coordinates of a compressed point, x ‖ y, 64 bytes; undefined when it is no point of the curve. */
   coordinates(publicKey: Uint8Array): Uint8Array | undefined;
+}
+
+/** AES-128-GCM's lengths. Libraries take others as well, and not all the same ones: a back end asks this first. */
+export function fitsGcm(key: Uint8Array, nonce: Uint8Array): boolean {
+  return key.length === 16 && nonce.length === 12;
 }
 
 /** A public key from its x alone, as handshakes send it: the point with even y. ECDH's answer does not depend on the choice. */

@@ -8,7 +8,8 @@ import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { Crypto } from "../crypto.js";
+import { assert } from "../../assert.js";
+import { fitsGcm, type Crypto } from "../crypto.js";
 
 /** Answers undefined where the library throws for bytes that are no key, point or signature. */
 function attempt<T>(work: () => T): T | undefined {
@@ -23,8 +24,11 @@ export const nobleCrypto: Crypto = {
   sha256: (message) => sha256(message),
   hmac: (key, message) => hmac(sha256, key, message),
   hkdf: (secret, salt, info, length) => hkdf(sha256, secret, salt, info, length),
-  seal: (key, nonce, aad, plain) => gcm(key, nonce, aad).encrypt(plain),
-  open: (key, nonce, aad, sealed) => attempt(() => gcm(key, nonce, aad).decrypt(sealed)),
+  seal: (key, nonce, aad, plain) => {
+    assert(fitsGcm(key, nonce), "sealing with a 16-byte key and a 12-byte nonce");
+    return gcm(key, nonce, aad).encrypt(plain);
+  },
+  open: (key, nonce, aad, sealed) => (fitsGcm(key, nonce) ? attempt(() => gcm(key, nonce, aad).decrypt(sealed)) : undefined),
   sign: (secret, message) => p256.sign(message, secret),
   publicKey: (secret) => attempt(() => p256.getPublicKey(secret, true)),
   verify: (publicKey, message, signature) =>

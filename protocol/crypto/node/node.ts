@@ -6,7 +6,8 @@ import {
   createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, createECDH, diffieHellman, ECDH, hkdfSync,
   sign, verify, type KeyObject,
 } from "node:crypto";
-import type { Crypto } from "../crypto.js";
+import { assert } from "../../assert.js";
+import { fitsGcm, type Crypto } from "../crypto.js";
 
 const curve = "prime256v1";
 const tagBytes = 16;
@@ -67,12 +68,13 @@ export const nodeCrypto: Crypto = {
   hmac: (key, message) => new Uint8Array(createHmac("sha256", key).update(message).digest()),
   hkdf: (secret, salt, info, length) => new Uint8Array(hkdfSync("sha256", secret, salt, info, length)),
   seal: (key, nonce, aad, plain) => {
+    assert(fitsGcm(key, nonce), "sealing with a 16-byte key and a 12-byte nonce");
     const cipher = createCipheriv("aes-128-gcm", key, nonce);
     cipher.setAAD(aad);
     return new Uint8Array(Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]));
   },
   open: (key, nonce, aad, sealed) => {
-    if (sealed.length < tagBytes) return undefined;
+    if (!fitsGcm(key, nonce) || sealed.length < tagBytes) return undefined;
     return attempt(() => {
       const decipher = createDecipheriv("aes-128-gcm", key, nonce, { authTagLength: tagBytes });
       decipher.setAAD(aad);
