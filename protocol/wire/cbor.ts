@@ -94,9 +94,17 @@ function room(w: Writer, more: number): void {
 
 export interface Reader { bytes: Uint8Array; at: number; bad: boolean }
 
-/** A reader over one item from outside. Bytes that `scan` refuses give a reader that is bad from the start. */
-export function reader(bytes: Uint8Array): Reader {
-  return { bytes: bytes, at: 0, bad: !scan(bytes) };
+/**
+ * A reader over one item from outside. Bytes that `scan` refuses give a reader that is bad from the start. Where `tag` is
+ * given, the item may stand behind that one tag; the reader then starts after it.
+ */
+export function reader(bytes: Uint8Array, tag?: number): Reader {
+  let start = 0;
+  if (tag !== undefined && bytes.length > 0 && bytes[0]! >> 5 === 6) {
+    const end = head(bytes, 0);
+    if (end > 0 && argument === tag) start = end;
+  }
+  return { bytes: bytes, at: start, bad: item(bytes, start, cborDepthMax, false) !== bytes.length };
 }
 
 /** True when all reads fitted and nothing is left over. */
@@ -168,15 +176,6 @@ export function readRaw(r: Reader): Uint8Array {
   r.at = end;
   return copy(r.bytes, start, end);
 }
-/** Takes a tag of this number and answers true, or leaves whatever else is there. */
-export function readTag(r: Reader, tag: number): boolean {
-  if (peekMajor(r) !== 6) return false;
-  const before = r.at;
-  if (readHead(r, 6) === tag && !r.bad) return true;
-  r.at = before;
-  return false;
-}
-
 function readHead(r: Reader, major: number): number {
   if (r.bad || r.at >= r.bytes.length || r.bytes[r.at]! >> 5 !== major) { r.bad = true; return 0; }
   const end = head(r.bytes, r.at);

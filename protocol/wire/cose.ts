@@ -6,7 +6,7 @@
  * full COSE structure, which any COSE library reads.
  */
 import {
-  done, fail, finish, peekMajor, readArray, readBool, readBytes, readInt, readMap, readRaw, readTag, reader, writeArray, writeBool, writeBytes,
+  done, fail, finish, peekMajor, readArray, readBool, readBytes, readInt, readMap, readRaw, reader, writeArray, writeBool, writeBytes,
   writeInt, writeMap, writeNull, writeRaw, writeTag, writeText, writer, type Reader, type Writer,
 } from "./cbor.js";
 
@@ -106,8 +106,7 @@ function encodeMarked(x: Marked, tag: number): Uint8Array {
 }
 
 function decodeMarked(bytes: Uint8Array, tag: number): Marked | undefined {
-  const r = reader(bytes);
-  if (peekMajor(r) === 6) readTag(r, tag);
+  const r = reader(bytes, tag);
   readArray(r, 4);
   const x = { protectedHeader: readBytes(r), unprotected: readUnprotected(r), payload: readBytes(r), mark: readBytes(r) };
   return done(r) ? x : undefined;
@@ -128,8 +127,7 @@ export function encodeEncrypt0(x: Encrypted, tagged: boolean): Uint8Array {
   return finish(w);
 }
 export function decodeEncrypt0(bytes: Uint8Array): Encrypted | undefined {
-  const r = reader(bytes);
-  if (peekMajor(r) === 6) readTag(r, coseTag.encrypt0);
+  const r = reader(bytes, coseTag.encrypt0);
   readArray(r, 3);
   const x = readEncrypted(r);
   return done(r) ? x : undefined;
@@ -145,8 +143,7 @@ export function encodeEncrypt(x: Encrypted, recipient: Encrypted, tagged: boolea
   return finish(w);
 }
 export function decodeEncrypt(bytes: Uint8Array): { outer: Encrypted; recipient: Encrypted } | undefined {
-  const r = reader(bytes);
-  if (peekMajor(r) === 6) readTag(r, coseTag.encrypt);
+  const r = reader(bytes, coseTag.encrypt);
   readArray(r, 4);
   const outer = readEncrypted(r);
   readArray(r, 1); readArray(r, 3);
