@@ -16,7 +16,7 @@ import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
 import { decodeTerminalCertificate, type TerminalCertificate } from "../protocol/wire/certificate.js";
 import { decodeEntry, type BeaconEntry, type Entry, type FinishedEntry } from "../protocol/wire/entry.js";
-import { decodeBeacon } from "../protocol/wire/message.js";
+import { decodeBeacon } from "../protocol/wire/message-b.js";
 import { acknowledgementToSign, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
 import { decodeSignedClaims, type Batch } from "../protocol/wire/sync.js";
 import { decodeValue, digest16, unit } from "../protocol/wire/value.js";

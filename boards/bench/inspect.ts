@@ -12,6 +12,7 @@ import { hex } from "../../protocol/wire/bytes.js";
 import { scan } from "../../protocol/wire/cbor.js";
 import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
 import * as m from "../../protocol/wire/message.js";
+import * as b from "../../protocol/wire/message-b.js";
 import { decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal } from "../../protocol/wire/receipt.js";
 import { decodeValue, keyClass, undeterminedPolicy, unit } from "../../protocol/wire/value.js";
 
@@ -30,16 +31,16 @@ const readings: Reading[] = [
   ["ask", numbered(m.decodeAsk, m.asking)],
   ["stop", (b) => { const code = m.decodeStop(b); return code < 0 ? undefined : { refusal: refusals[code]!.name, code }; }],
   ["terminal certificate message", m.decodeCertificate],
-  ["presentation, profile B", m.decodePresentationB],
+  ["presentation, profile B", b.decodePresentationB],
   ["presentation, sealed", m.decodePresentation],
-  ["answer, profile B", m.decodeAnswerB],
+  ["answer, profile B", b.decodeAnswerB],
   ["answer, sealed", (b) => wrap(m.decodeSealed(b, m.type.answer))],
-  ["acknowledgement, profile B", m.decodeAcknowledgementB],
+  ["acknowledgement, profile B", b.decodeAcknowledgementB],
   ["acknowledgement, sealed", (b) => wrap(m.decodeSealed(b, m.type.acknowledgement))],
-  ["outcome, profile B", m.decodeOutcomeB],
+  ["outcome, profile B", b.decodeOutcomeB],
   ["outcome, sealed", (b) => wrap(m.decodeSealed(b, m.type.outcome))],
-  ["beacon", m.decodeBeacon],
-  ["signed user id", m.decodeUserId],
+  ["beacon", b.decodeBeacon],
+  ["signed user id", b.decodeUserId],
   ["reversal", decodeReversal],
   ["receipt", decodeReceipt],
   ["finished record, profile A", decodeFinishedA],

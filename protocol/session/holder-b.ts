@@ -6,6 +6,7 @@ import { mac8, outcomeToMac, transcriptB } from "./transcript.js";
 import type { Crypto } from "../crypto/crypto.js";
 import { equal, join } from "../wire/bytes.js";
 import * as m from "../wire/message.js";
+import * as b from "../wire/message-b.js";
 import { encodeReceipt, type Receipt } from "../wire/receipt.js";
 
 function nonce(t: Meeting): Uint8Array {
@@ -27,14 +28,14 @@ function proofMac(t: Meeting, step: Uint8Array, crypto: Crypto): Uint8Array {
 
 function presentation(t: Meeting): Uint8Array {
   const held = t.held;
-  return m.encodePresentationB({
+  return b.encodePresentationB({
     nonce: nonce(t), intent: held.intent, grant: held.signed.claims, grantMac: held.signed.signature,
     newest: held.newest === undefined ? undefined : { receipt: held.newest.receipt, mac: held.newest.proof }, proof: t.proof, acknowledged: t.acknowledged,
   });
 }
 
 function answer(t: Meeting, bytes: Uint8Array, crypto: Crypto, rebuild: (g: m.Granted) => Receipt): m.Answer | undefined {
-  const said = m.decodeAnswerB(bytes);
+  const said = b.decodeAnswerB(bytes);
   if (said === undefined) return undefined;
   const covered = "refused" in said.answer ? m.encodeAnswer(said.answer) : encodeReceipt(rebuild(said.answer.granted));
   return equal(mac8(crypto, t.held.grantKey, "answer", t.transcript, covered), said.mac) ? said.answer : undefined;
@@ -42,11 +43,11 @@ function answer(t: Meeting, bytes: Uint8Array, crypto: Crypto, rebuild: (g: m.Gr
 
 function acknowledgement(t: Meeting, signature: Uint8Array, crypto: Crypto): Uint8Array {
   const covered = join([crypto.sha256(t.receiptBytes), signature]);
-  return m.encodeAcknowledgementB(signature, mac8(crypto, t.held.grantKey, "acknowledgement", t.transcript, covered));
+  return b.encodeAcknowledgementB(signature, mac8(crypto, t.held.grantKey, "acknowledgement", t.transcript, covered));
 }
 
 function outcome(t: Meeting, bytes: Uint8Array, crypto: Crypto): m.Outcome | undefined {
-  const o = m.decodeOutcomeB(bytes);
+  const o = b.decodeOutcomeB(bytes);
   if (o === undefined) return undefined;
   const whole = mac8(crypto, t.held.grantKey, "outcome", t.transcript, outcomeToMac(o.code, o.at, o.reversalMac));
   return equal(whole, o.mac) ? { code: o.code, at: o.at, signature: o.reversalMac } : undefined;

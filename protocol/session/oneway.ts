@@ -15,7 +15,7 @@ import { clause, decodeRule, evaluate } from "../rule.js";
 import type { BeaconEntry } from "../wire/entry.js";
 import type { SignedClaims } from "../wire/certificate.js";
 import { sigStructure, signHeader } from "../wire/cose.js";
-import { decodeBeacon, encodeBeacon, encodeBeaconStep, type Beacon } from "../wire/message.js";
+import { decodeBeacon, encodeBeacon, encodeBeaconStep, type Beacon } from "../wire/message-b.js";
 import { action } from "../wire/receipt.js";
 import { decodeValue, flag, unit, valueToSign, type Value } from "../wire/value.js";
 

@@ -4,9 +4,8 @@
  */
 import { helpNumber, refusal } from "../refusal.js";
 import { equal, join } from "../wire/bytes.js";
-import {
-  decodeAcknowledgementB, decodePresentationB, encodeAnswer, encodeAnswerB, encodeOutcomeB, type Answer, type PresentationB,
-} from "../wire/message.js";
+import { encodeAnswer, type Answer } from "../wire/message.js";
+import { decodeAcknowledgementB, decodePresentationB, encodeAnswerB, encodeOutcomeB, type PresentationB } from "../wire/message-b.js";
 import { decodeReceipt, encodeFinishedB, receiptKind } from "../wire/receipt.js";
 import { decodeValue, flag } from "../wire/value.js";
 import type { Given } from "./book.js";

@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { decode, encode, rfc8949EncodeOptions } from "cborg";
 import { generate, matches, outerLayer, readGrammar } from "./cddl.js";
 import * as m from "../../protocol/wire/message.js";
+import * as b from "../../protocol/wire/message-b.js";
 import * as receipt from "../../protocol/wire/receipt.js";
 import { decodeValue, encodeValue } from "../../protocol/wire/value.js";
 import { decodeTerminalCertificate, encodeTerminalCertificate } from "../../protocol/wire/certificate.js";
@@ -43,13 +44,13 @@ const codecs: Record<string, Codec> = {
   granted: answer(64), "granted-b": answer(8), refused: answer(64),
   "finished-outcome": twoWays(m.decodeOutcome, m.encodeOutcome),
   "reversed-outcome": twoWays(m.decodeOutcome, m.encodeOutcome),
-  "presentation-b": twoWays(m.decodePresentationB, m.encodePresentationB),
-  "answer-b": twoWays(m.decodeAnswerB, (a) => m.encodeAnswerB(a.answer, a.mac)),
-  "acknowledgement-b": twoWays(m.decodeAcknowledgementB, (a) => m.encodeAcknowledgementB(a.evidence, a.mac)),
-  "outcome-b": twoWays(m.decodeOutcomeB, m.encodeOutcomeB),
-  "reversed-b": twoWays(m.decodeOutcomeB, m.encodeOutcomeB),
-  beacon: twoWays(m.decodeBeacon, m.encodeBeacon),
-  "user-id": twoWays(m.decodeUserId, m.encodeUserId),
+  "presentation-b": twoWays(b.decodePresentationB, b.encodePresentationB),
+  "answer-b": twoWays(b.decodeAnswerB, (a) => b.encodeAnswerB(a.answer, a.mac)),
+  "acknowledgement-b": twoWays(b.decodeAcknowledgementB, (a) => b.encodeAcknowledgementB(a.evidence, a.mac)),
+  "outcome-b": twoWays(b.decodeOutcomeB, b.encodeOutcomeB),
+  "reversed-b": twoWays(b.decodeOutcomeB, b.encodeOutcomeB),
+  beacon: twoWays(b.decodeBeacon, b.encodeBeacon),
+  "user-id": twoWays(b.decodeUserId, b.encodeUserId),
   "value-claims": twoWays(decodeValue, encodeValue),
   "grant-claims": twoWays(decodeValue, encodeValue),
   "terminal-claims": twoWays(decodeTerminalCertificate, encodeTerminalCertificate),
