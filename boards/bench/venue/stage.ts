@@ -4,26 +4,19 @@
  */
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openFirmata, type FirmataParts } from "../../node/firmata.js";
-import { openFileStore, type FileStore } from "../../node/file-store.js";
-import { inflate, makeClock, openKeys, random } from "../../node/machine.js";
-import { postClaim } from "../../node/network.js";
 import { collect, enrolPhone, openPhone, type Phone } from "../../node/phone.js";
-import { runTerminal, type Running } from "../../node/run.js";
+import type { Running } from "../../node/run.js";
 import { openSerial } from "../../node/serial.js";
 import { runTap, type TapResult } from "../../node/tap.js";
+import { enrolBoard, openNodeBoard, startTerminal, type NodeBoard } from "../../node/terminal-board.js";
 import { makeFirmataBoard, type FirmataBoard } from "../firmata-board.js";
-import { openLine, openPty, type Line, type Pty } from "../pty.js";
+import { openLine, openPty, type Line } from "../pty.js";
 import { startHost, type Host } from "../../../host/host.js";
 import type { NewTerminal } from "../../../host/terminals.js";
-import type { Board, Serial } from "../../../runtime/board.js";
+import type { Serial } from "../../../runtime/board.js";
 import { boardFault } from "../../../runtime/journal/store.js";
 import { gate } from "../../../runtime/role/gate.js";
-import { openSetup } from "../../../runtime/setup.js";
-import { beginClaim, finishClaim } from "../../../runtime/sync/claim.js";
-import { makeSync } from "../../../runtime/sync/sync.js";
-import { makeTerminal, type Stages, type Terminal, type TerminalEvent } from "../../../runtime/terminal.js";
-import { nodeCrypto as crypto } from "../../../protocol/crypto/node/node.js";
+import type { Stages, Terminal, TerminalEvent } from "../../../runtime/terminal.js";
 import { media } from "../../../protocol/link/media.js";
 import type { Receipt } from "../../../protocol/wire/receipt.js";
 import type { Value } from "../../../protocol/wire/value.js";
@@ -36,7 +29,7 @@ const lights: Record<number, string> = { 13: "green", 12: "red", 11: "amber", 10
 export interface Shown { code: number; since: number; value: Value | undefined; receipt: Receipt | undefined; stages: Stages | undefined }
 
 export interface GateOnStage {
-  readonly name: string; readonly board: Board; terminal: Terminal; running: Running; readonly line: Line; readonly firmata: FirmataBoard;
+  readonly name: string; readonly board: NodeBoard; terminal: Terminal; running: Running; readonly line: Line; readonly firmata: FirmataBoard;
   /** The handset's end of the line. */
   readonly port: Serial;
   /** Newest last. */
@@ -92,32 +85,17 @@ export async function addGate(stage: Stage, x: Omit<NewTerminal, "role">): Promi
   const line = openLine({ baud });
   const pty = openPty();
   const firmata = makeFirmataBoard(pty);
-  const parts = await openFirmata(pty.path, pins);
   const folder = join(stage.folder, "gates", x.name.toLowerCase().replace(/\W+/g, "-"));
-  const stores = { journal: openFileStore(join(folder, "journal"), { pageBytes: 65_536, pages: 16 }), cells: openFileStore(join(folder, "cells"), { pageBytes: 1 << 20, pages: 2 }) };
-  const board: Board = {
-    name: x.name, link: await openSerial(line.a, baud), scanner: undefined, relay: parts.relay, passage: parts.passage, panel: parts.panel, clock: makeClock(), random,
-    keys: openKeys(join(folder, "keys.json"), crypto), crypto, store: stores.journal, cells: stores.cells, inflate,
-  };
-  const claim = beginClaim(board, claimCode, "venue", new Uint8Array(4));
-  const answer = claim === undefined ? undefined : await postClaim(stage.host.url, claim.bytes);
-  const claimed = claim === undefined || answer === undefined ? { wrong: "the host did not take the claim code" } : finishClaim(board, claim, answer);
-  if ("wrong" in claimed) throw boardFault("denied", `Gate ${x.name} was not enrolled: ${claimed.wrong}.`);
-  const g = onStage(x.name, board, line, firmata, await openSerial(line.b, baud), () => { closeAll(board, parts, pty, line, stores); });
+  const board = await openNodeBoard({ name: x.name, folder, link: { port: line.a, baud }, firmata: { port: pty.path, pins } });
+  const enrolled = await enrolBoard(board, stage.host.url, claimCode, "venue");
+  if ("wrong" in enrolled) throw boardFault("denied", `Gate ${x.name} was not enrolled: ${enrolled.wrong}.`);
+  const g = onStage(x.name, board, line, firmata, await openSerial(line.b, baud), () => { board.close(); setTimeout(() => { pty.close(); line.close(); }, 50); });
   startGate(stage, g);
   stage.gates.push(g);
   return g;
 }
 
-function closeAll(board: Board, parts: FirmataParts, pty: Pty, line: Line, stores: { journal: FileStore; cells: FileStore }): void {
-  board.link.close();
-  parts.close();
-  stores.journal.close();
-  stores.cells.close();
-  setTimeout(() => { pty.close(); line.close(); }, 50);
-}
-
-function onStage(name: string, board: Board, line: Line, firmata: FirmataBoard, port: Serial, close: () => void): GateOnStage {
+function onStage(name: string, board: NodeBoard, line: Line, firmata: FirmataBoard, port: Serial, close: () => void): GateOnStage {
   const g = {
     name, board, line, firmata, port, shown: [], lit: [], opened: 0, walks: true,
     close: () => { g.running.stop(); port.close(); close(); },
@@ -131,11 +109,9 @@ function onStage(name: string, board: Board, line: Line, firmata: FirmataBoard, 
 
 /** Starts (again) on what is durable: also after a power cut. */
 export function startGate(stage: Stage, g: GateOnStage): void {
-  g.terminal = makeTerminal(g.board, gate, media.serial, openSetup(g.board));
-  g.terminal.onEvent = (e) => note(g, e);
-  const sync = makeSync(g.terminal);
-  sync.onTime = (at) => (g.board.clock as ReturnType<typeof makeClock>).set(at);
-  g.running = runTerminal(g.terminal, sync, stage.host.url);
+  const { terminal, running } = startTerminal(g.board, gate, media.serial, stage.host.url, (e) => note(g, e));
+  g.terminal = terminal;
+  g.running = running;
 }
 
 function note(g: GateOnStage, e: TerminalEvent): void {

@@ -1,0 +1,91 @@
+/**
+ * A whole terminal on a Node machine, from settings to a running gate: ports, lights, journal and keys in a folder, first
+ * contact by claim code, and the run loop. `kaisatsu terminal` and the venue are both made of these three steps.
+ */
+import { join } from "node:path";
+import { makeConsolePanel } from "./console-panel.js";
+import { openFileStore, type FileStore } from "./file-store.js";
+import { openFirmata, type FirmataParts, type Pins } from "./firmata.js";
+import { inflate, makeClock, openKeys, random, type NodeClock } from "./machine.js";
+import { postClaim } from "./network.js";
+import { runTerminal, type Running } from "./run.js";
+import { openScanner } from "./scanner.js";
+import { openSerial } from "./serial.js";
+import type { Board, Digital } from "../../runtime/board.js";
+import { flush } from "../../runtime/journal/journal.js";
+import type { Role } from "../../runtime/role/role.js";
+import { openSetup } from "../../runtime/setup.js";
+import { beginClaim, finishClaim } from "../../runtime/sync/claim.js";
+import { makeSync } from "../../runtime/sync/sync.js";
+import { makeTerminal, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
+import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
+import type { Medium } from "../../protocol/link/media.js";
+
+export interface NodeBoardSettings {
+  name: string;
+  /** Folder for journal, cells and keys; made when missing. */
+  folder: string;
+  link: { port: string; baud: number };
+  scanner?: { port: string; baud: number } | undefined;
+  /** Lights, relay and sensor. Without it the panel and the relay print lines by `write`. */
+  firmata?: { port: string; pins: Pins } | undefined;
+  write?: ((line: string) => void) | undefined;
+}
+
+/** A board and what belongs to this machine alone. `close` gives back every port and file. */
+export interface NodeBoard extends Board { readonly clock: NodeClock; close(): void }
+
+const journalPages = { pageBytes: 65_536, pages: 16 };
+const cellPages = { pageBytes: 1 << 20, pages: 2 };
+
+/** Opens everything that the settings name, or nothing: rejects with the `BoardError` of the first part that fails. */
+export async function openNodeBoard(s: NodeBoardSettings): Promise<NodeBoard> {
+  const opened: { close(): void }[] = [];
+  const keep = <T extends { close(): void }>(part: T): T => { opened.push(part); return part; };
+  const close = (): void => { for (const part of opened.reverse()) part.close(); opened.length = 0; };
+  try {
+    const store: FileStore = keep(openFileStore(join(s.folder, "journal"), journalPages));
+    const cells: FileStore = keep(openFileStore(join(s.folder, "cells"), cellPages));
+    const keys = openKeys(join(s.folder, "keys.json"), crypto);
+    const link = keep(await openSerial(s.link.port, s.link.baud));
+    const scanner = s.scanner === undefined ? undefined : keep(await openScanner(s.scanner.port, s.scanner.baud));
+    const parts = s.firmata === undefined ? printedParts(s.write ?? (() => undefined)) : keep(await openFirmata(s.firmata.port, s.firmata.pins));
+    return { name: s.name, link, scanner, relay: parts.relay, passage: parts.passage, panel: parts.panel, clock: makeClock(), random, keys, crypto, store, cells, inflate, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** For a machine without lights: what the panel shows and the relay does, as lines. */
+function printedParts(write: (line: string) => void): Omit<FirmataParts, "close"> {
+  let level: 0 | 1 = 0;
+  const relay: Digital = {
+    onReadable: undefined, read: () => level, close: () => undefined,
+    write: (to) => { if (to !== level) write(to === 1 ? "[relay] open" : "[relay] shut"); level = to; },
+  };
+  return { panel: makeConsolePanel(write), relay, passage: undefined };
+}
+
+export const isEnrolled = (board: Board): boolean => openSetup(board).terminalId.length > 0;
+
+/** First contact by claim code. `digits` are for people who compare both screens; `wrong` says why it was not enrolled. */
+export async function enrolBoard(board: NodeBoard, host: string, code: string, model: string): Promise<{ digits: string } | { wrong: string }> {
+  const claim = beginClaim(board, code, model, new Uint8Array(4));
+  if (claim === undefined) return { wrong: "the claim code is mistyped: it has 20 letters and digits" };
+  const answer = await postClaim(host, claim.bytes);
+  if (answer === undefined) return { wrong: "the host did not take the claim code: it is used, over 24 hours old, or of another host" };
+  return finishClaim(board, claim, answer);
+}
+
+export interface RunningTerminal { readonly terminal: Terminal; readonly running: Running; /** Stops serving; everything written is durable afterwards. */ stop(): void }
+
+/** Starts, or starts again, on what is durable. The board stays open when it is stopped. */
+export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void): RunningTerminal {
+  const terminal = makeTerminal(board, role, medium, openSetup(board));
+  terminal.onEvent = onEvent;
+  const sync = makeSync(terminal);
+  sync.onTime = (at) => board.clock.set(at);
+  const running = runTerminal(terminal, sync, host);
+  return { terminal, running, stop: () => { running.stop(); if (terminal.outOfService === "") flush(terminal.journal); } };
+}
