@@ -1,12 +1,21 @@
 /**
  * What every service of the host works with: database, key store, the time, and a few small words used by all of them.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Database, Tx } from "./database.js";
 import type { KeyStore } from "./keys.js";
 import type { Recording } from "./ledger.js";
+import type { Machine } from "./machine.js";
+import type { Queue } from "./people.js";
 
-export interface Context { readonly db: Database; readonly keys: KeyStore; readonly folder: string; /** UTC seconds. */ now(): number }
+export interface Context extends Machine {
+  readonly db: Database;
+  readonly keys: KeyStore;
+  /** Passwords that are being hashed or wait for it. */
+  readonly hashing: Queue;
+  /** Answers sealed by this process. */
+  answered: number;
+}
 
 /** Something an operator or device asked for that cannot be: what happened and what to do. `status` is HTTP's. */
 export class Wrong extends Error {
@@ -23,7 +32,13 @@ export const daySeconds = 86_400;
 export const recordingAt = (now: number): Recording => ({ day: Math.floor(now / daySeconds), at: now });
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
-export const newId = (bytes = 8): Uint8Array => new Uint8Array(randomBytes(bytes));
+/** A secret scalar that has a point: keys of one letter. */
+export function newScalar(m: Machine): Uint8Array {
+  for (;;) {
+    const secret = m.random(32);
+    if (m.crypto.publicKey(secret) !== undefined) return secret;
+  }
+}
 export const sha256Hex = (content: Uint8Array | string): string => createHash("sha256").update(content).digest("hex");
 
 /** Currencies on the wire are ISO 4217 numbers, in the books letters. */

@@ -21,10 +21,13 @@ export type Tx = Kysely<Tables>;
 
 const triesMax = 8;
 
+/** In place of a folder: everything is gone with the process. For tests and simulations. */
+export const inMemory = ":memory:";
+
 /** Opens `kaisatsu.db` in this folder, creating folder, file and tables where they are missing. */
 export async function openDatabase(folder: string): Promise<Database> {
-  await mkdir(folder, { recursive: true });
-  const db: Database = new Kysely<Tables>({ dialect: await sqliteDialect(join(folder, "kaisatsu.db")) });
+  if (folder !== inMemory) await mkdir(folder, { recursive: true, mode: 0o700 });
+  const db: Database = new Kysely<Tables>({ dialect: await sqliteDialect(folder === inMemory ? inMemory : join(folder, "kaisatsu.db")) });
   await migrate(db, [...migrations, ...moreMigrations]);
   return db;
 }

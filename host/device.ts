@@ -3,7 +3,7 @@
  * same answer after the same work. Each letter is taken once; the same letter again gets the stored answer again, the same
  * number with other content is an incident.
  */
-import { noteIncident, newId, sha256Hex, toHex, fromHex, type Context } from "./context.js";
+import { noteIncident, newScalar, sha256Hex, toHex, fromHex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
 import { certificateFor, compareRecord, takeBatch } from "./intake.js";
@@ -12,7 +12,6 @@ import { deliver, offersFor } from "./products.js";
 import { refreshValue } from "./refresh.js";
 import { newsFor } from "./status.js";
 import { renew, type TerminalRow } from "./terminals.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { certificateId } from "../protocol/wire/certificate.js";
 import { decodeMessage, encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../protocol/wire/envelope.js";
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
@@ -35,8 +34,8 @@ export type Count = (result: "taken" | "repeated" | "refused") => void;
 export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count): Promise<Uint8Array | undefined> {
   const letter = open(c, bytes);
   const sender = letter === undefined ? undefined : await senderOf(c, letter);
-  const message = letter === undefined || sender === undefined ? undefined : verifyMessage(crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
-  if (letter === undefined || sender === undefined || message === undefined) { sameWork(); count("refused"); return undefined; }
+  const message = letter === undefined || sender === undefined ? undefined : verifyMessage(c.crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
+  if (letter === undefined || sender === undefined || message === undefined) { sameWork(c); count("refused"); return undefined; }
   const key = toHex(letter.kid);
   const digest = sha256Hex(letter.signed);
   const known = await c.db.selectFrom("letter").selectAll().where("sender", "=", key).where("sequence", "=", message.sequence).executeTakeFirst();
@@ -59,7 +58,7 @@ function open(c: Context, bytes: Uint8Array): Letter | undefined {
   const sealed = readEnvelope(bytes);
   if (sealed === undefined || toHex(sealed.recipient) !== toHex(c.keys.kid("envelope"))) return undefined;
   const shared = c.keys.agree("envelope", sealed.ephemeral);
-  const signed = shared === undefined ? undefined : openEnvelope(crypto, sealed, c.keys.publicKey("envelope"), shared);
+  const signed = shared === undefined ? undefined : openEnvelope(c.crypto, sealed, c.keys.publicKey("envelope"), shared);
   const object = signed === undefined ? undefined : decodeSigned(signed);
   return signed === undefined || object === undefined ? undefined : { signed, kid: object.kid, recipient: sealed.recipient };
 }
@@ -90,8 +89,8 @@ function isFresh(c: Context, m: Message): boolean {
 const isWaiting = (type: number) => type === w.messageType.handoverWait || type === w.messageType.handoverAsk;
 
 /** A verification with a fixed key stands in for the one that a known sender would have cost. */
-function sameWork(): void {
-  crypto.verify(new Uint8Array([2, ...new Uint8Array(31), 5]), new Uint8Array(64), new Uint8Array(64));
+function sameWork(c: Context): void {
+  c.crypto.verify(new Uint8Array([2, ...new Uint8Array(31), 5]), new Uint8Array(64), new Uint8Array(64));
 }
 
 async function keepLetter(c: Context, sender: string, sequence: number, digest: string, answer: Uint8Array): Promise<void> {
@@ -102,19 +101,12 @@ async function keepLetter(c: Context, sender: string, sequence: number, digest: 
 }
 
 function sealFor(c: Context, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Uint8Array {
-  const recipient = keyId(crypto, agreementKey);
+  const recipient = keyId(c.crypto, agreementKey);
   const claims = encodeMessage({
-    recipient, at: c.now(), quality: 3, sequence: Math.floor(c.now() * 1000 + (answered++ % 1000)), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
+    recipient, at: c.now(), quality: 3, sequence: Math.floor(c.now() * 1000 + (c.answered++ % 1000)), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
   });
   const signed = c.keys.signed("message", "sender", claims);
-  return sealEnvelope(crypto, signed, { ephemeral: scalar(), nonce: newId(12), recipientKey: agreementKey, least: 0 }) ?? new Uint8Array(0);
-}
-let answered = 0;
-function scalar(): Uint8Array {
-  for (;;) {
-    const secret = newId(32);
-    if (crypto.publicKey(secret) !== undefined) return secret;
-  }
+  return sealEnvelope(c.crypto, signed, { ephemeral: newScalar(c), nonce: c.random(12), recipientKey: agreementKey, least: 0 }) ?? new Uint8Array(0);
 }
 
 // ---- what each type means -------------------------------------------------------------------------------------------------
@@ -170,7 +162,7 @@ async function askOwner(c: Context, broker: Broker, t: TerminalRow, x: w.Handove
   const made = await certificateFor(c.db, x.owner);
   const owner = made?.terminalId ?? toHex(x.owner);
   const own = w.decodeSignedClaims(new Uint8Array(t.certificate!));
-  return await broker.ask(owner, own === undefined ? fromHex(t.terminal_id) : certificateId(crypto, own.claims), x);
+  return await broker.ask(owner, own === undefined ? fromHex(t.terminal_id) : certificateId(c.crypto, own.claims), x);
 }
 
 async function fromHandset(c: Context, tx: Tx, userId: string, m: Message): Promise<Uint8Array> {

@@ -2,6 +2,7 @@
  * Terminals ask each other through the host (decision 5): each holds one long poll open; a question to its owner answers
  * that poll, and the owner's next one brings the word. Nobody there within 1.5 s: finish elsewhere.
  */
+import type { Machine } from "./machine.js";
 import { limits } from "../protocol/limits.js";
 import { refusal } from "../protocol/refusal.js";
 import type { HandoverAsk, HandoverQuestion, HandoverWait } from "../protocol/wire/sync.js";
@@ -16,10 +17,13 @@ export interface Broker {
   wait(terminalId: string, said: HandoverWait): Promise<HandoverQuestion>;
   /** A terminal's question; `owner` is the terminal that made the receipt. Answers 0 or a refusal code. */
   ask(owner: string, by: Uint8Array, x: HandoverAsk): Promise<number>;
+  /** Whether this terminal holds a poll open. */
+  isWaiting(terminalId: string): boolean;
+  /** Answers everybody who waits. */
   close(): void;
 }
 
-export function makeBroker(): Broker {
+export function makeBroker(after: Machine["after"]): Broker {
   const polls = new Map<string, (question: HandoverQuestion) => void>();
   const asked = new Map<number, (code: number) => void>();
   let next = 0;
@@ -30,11 +34,11 @@ export function makeBroker(): Broker {
       polls.get(terminalId)?.(nothing);
       return new Promise((resolve) => {
         const answer = (question: HandoverQuestion): void => {
-          clearTimeout(timer);
+          cancel();
           if (polls.get(terminalId) === answer) polls.delete(terminalId);
           resolve(question);
         };
-        const timer = setTimeout(() => answer(nothing), pollMs);
+        const cancel = after(pollMs, () => answer(nothing));
         polls.set(terminalId, answer);
       });
     },
@@ -43,11 +47,16 @@ export function makeBroker(): Broker {
       if (poll === undefined) return Promise.resolve(refusal.finish_elsewhere);
       const number = ++next;
       return new Promise((resolve) => {
-        const timer = setTimeout(() => { asked.delete(number); resolve(refusal.finish_elsewhere); }, limits.handoverWithinMs - 200);
-        asked.set(number, (code) => { clearTimeout(timer); resolve(code); });
+        const cancel = after(limits.handoverWithinMs - 200, () => { asked.delete(number); resolve(refusal.finish_elsewhere); });
+        asked.set(number, (code) => { cancel(); resolve(code); });
         poll({ number, by, receipt: x.receipt, proof: x.proof });
       });
     },
-    close: () => { for (const poll of polls.values()) poll(nothing); },
+    isWaiting: (terminalId) => polls.has(terminalId),
+    close: () => {
+      for (const poll of [...polls.values()]) poll(nothing);
+      for (const answer of [...asked.values()]) answer(refusal.finish_elsewhere);
+      asked.clear();
+    },
   };
 }

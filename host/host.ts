@@ -2,33 +2,47 @@
  * The host as a process: data folder, database, key store, HTTP (`design.md` §9). No set-up: the first start makes what is
  * missing, prints nothing secret but the operator's token, and listens on loopback.
  */
-import { randomBytes, timingSafeEqual, createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { timingSafeEqual, createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import { sql } from "kysely";
 import { openApi, routes } from "./api.js";
 import { toHex, Wrong, type Context } from "./context.js";
-import { openDatabase } from "./database.js";
+import { inMemory, openDatabase } from "./database.js";
 import { takeEnvelope } from "./device.js";
 import { makeBroker, type Broker } from "./handover.js";
 import { checkBooks } from "./invariants.js";
-import { openKeyStore } from "./keys.js";
+import { makeKeyStore, openKeyStore } from "./keys.js";
+import { nodeMachine, type Machine } from "./machine.js";
+import { makeQueue } from "./people.js";
 import { readList } from "./status.js";
 import { claim } from "./terminals.js";
 import { refusals } from "../protocol/refusal.js";
 import { limits } from "../protocol/limits.js";
 
 export interface HostOptions {
-  /** Data folder; made when missing. */
+  /** Data folder; made when missing. `inMemory`: none. */
   folder: string;
   /** 0 takes a free one. */
   port?: number;
   address?: string;
   /** The provider's name, fixed at the first start. */
   name?: string;
-  /** UTC seconds. */
-  now?: () => number;
+  /** What differs from this machine: a clock, say. */
+  machine?: Partial<Machine>;
+}
+
+/** A host without its doors: `takeEnvelope`, `claim` and the routes of the API work on it. */
+export interface OpenHost { readonly context: Context; readonly broker: Broker; close(): Promise<void> }
+
+export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine">): Promise<OpenHost> {
+  const machine: Machine = { ...nodeMachine, ...o.machine };
+  const name = o.name ?? "kaisatsu";
+  const keys = o.folder === inMemory ? makeKeyStore(machine, name) : openKeyStore(machine, o.folder, name);
+  const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue(), answered: 0 };
+  const broker = makeBroker(machine.after);
+  return { context, broker, close: async () => { broker.close(); await context.db.destroy(); } };
 }
 
 export interface Host { readonly url: string; readonly operatorToken: string; readonly context: Context; readonly provider: string; /** Root's key id, as people compare it. */ readonly rootId: string; close(): Promise<void> }
@@ -37,12 +51,10 @@ export interface Host { readonly url: string; readonly operatorToken: string; re
 interface Metrics { envelopes: Record<"taken" | "repeated" | "refused", number>; claims: Record<"granted" | "refused", number>; requests: number }
 
 export async function startHost(o: HostOptions): Promise<Host> {
-  mkdirSync(o.folder, { recursive: true, mode: 0o700 });
-  const now = o.now ?? (() => Math.floor(Date.now() / 1000));
-  const keys = openKeyStore(o.folder, o.name ?? "kaisatsu", now());
-  const context: Context = { db: await openDatabase(o.folder), keys, folder: o.folder, now };
-  const operatorToken = tokenIn(join(o.folder, "operator.token"));
-  const broker = makeBroker();
+  if (o.folder !== inMemory) mkdirSync(o.folder, { recursive: true, mode: 0o700 });
+  const opened = await openHost(o);
+  const { context, broker } = opened;
+  const operatorToken = o.folder === inMemory ? newToken(context) : tokenIn(context, join(o.folder, "operator.token"));
   const metrics: Metrics = { envelopes: { taken: 0, repeated: 0, refused: 0 }, claims: { granted: 0, refused: 0 }, requests: 0 };
   const app = fastify({ bodyLimit: 20 * 1024 * 1024, requestTimeout: 10_000, forceCloseConnections: true });
   deviceDoor(app, context, broker, metrics);
@@ -51,13 +63,14 @@ export async function startHost(o: HostOptions): Promise<Host> {
   errors(app);
   const url = await app.listen({ port: o.port ?? 0, host: o.address ?? "127.0.0.1" });
   return {
-    url, operatorToken, context, provider: keys.provider, rootId: toHex(keys.kid("root")),
-    close: async () => { broker.close(); await app.close(); await context.db.destroy(); },
+    url, operatorToken, context, provider: context.keys.provider, rootId: toHex(context.keys.kid("root")),
+    close: async () => { broker.close(); await app.close(); await opened.close(); },
   };
 }
 
-function tokenIn(path: string): string {
-  if (!existsSync(path)) { writeFileSync(path, randomBytes(24).toString("base64url"), { mode: 0o600 }); chmodSync(path, 0o600); }
+const newToken = (m: Machine): string => Buffer.from(m.random(24)).toString("base64url");
+function tokenIn(m: Machine, path: string): string {
+  if (!existsSync(path)) { writeFileSync(path, newToken(m), { mode: 0o600 }); chmodSync(path, 0o600); }
   return readFileSync(path, "utf8").trim();
 }
 
@@ -140,7 +153,7 @@ async function prometheus(c: Context, m: Metrics): Promise<string> {
   add("terminals_enrolled", "gauge", "Terminals with a certificate.", [["", await one("select count(*) n from terminal where certificate is not null")]]);
   add("terminal_seen_age_seconds", "gauge", "Since a terminal was heard.", (await c.db.selectFrom("terminal").select(["name", "seen_at"]).execute()).map((t) => [`terminal="${t.name.replace(/["\\\n]/g, "_")}"`, t.seen_at === 0 ? -1 : c.now() - t.seen_at]));
   add("ledger_breaches", "gauge", "Broken checks of the books; anything but 0 is an alarm.", [["", (await checkBooks(c.db)).length]]);
-  add("database_bytes", "gauge", "Size of the database.", [["", statSync(join(c.folder, "kaisatsu.db")).size]]);
+  add("database_bytes", "gauge", "Size of the database.", [["", await one("select page_count * page_size n from pragma_page_count(), pragma_page_size()")]]);
   return lines.join("\n") + "\n";
 }
 

@@ -10,7 +10,6 @@ import { setStatus } from "./status.js";
 import type { TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
 import { closeThrough, recordUse, reverseUse, type Use } from "./use.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
 import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
@@ -30,7 +29,7 @@ export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch
     const sequence = batch.first + i;
     const bytes = batch.entries[i]!;
     if (sequence <= through) { if (!(await isSame(c, tx, t, sequence, bytes))) return through; continue; }
-    head = copy(crypto.sha256(join([head, bytes])), 0, 16);
+    head = copy(c.crypto.sha256(join([head, bytes])), 0, 16);
     await takeEntry(c, tx, t, sequence, bytes);
     through = sequence;
   }
@@ -44,7 +43,7 @@ export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch
 /** The same entry again is nothing; another one under its number is a second box with this identity (`trust.md` §3). */
 async function isSame(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<boolean> {
   const known = await tx.selectFrom("entry_taken").select("digest").where("terminal_id", "=", t.terminal_id).where("sequence", "=", sequence).executeTakeFirst();
-  if (known === undefined || known.digest === toHex(digest16(crypto, bytes))) return true;
+  if (known === undefined || known.digest === toHex(digest16(c.crypto, bytes))) return true;
   await noteIncident(tx, "two entries with one number", t.terminal_id, `sequence ${sequence}: ${known.digest} and ${toHex(bytes)}`, c.now());
   await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
   return false;
@@ -52,7 +51,7 @@ async function isSame(c: Context, tx: Tx, t: TerminalRow, sequence: number, byte
 
 async function takeEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
   const entry = decodeEntry(bytes);
-  await tx.insertInto("entry_taken").values({ terminal_id: t.terminal_id, sequence, digest: toHex(digest16(crypto, bytes)), kind: entry?.kind ?? "unreadable" }).execute();
+  await tx.insertInto("entry_taken").values({ terminal_id: t.terminal_id, sequence, digest: toHex(digest16(c.crypto, bytes)), kind: entry?.kind ?? "unreadable" }).execute();
   const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry);
   if (wrong !== undefined) await noteIncident(tx, wrong, t.terminal_id, `sequence ${sequence}: ${toHex(bytes)}`, c.now());
 }
@@ -81,7 +80,7 @@ interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: Is
 async function settleFinished(c: Context, tx: Tx, t: TerminalRow, e: FinishedEntry): Promise<string | undefined> {
   const found = e.profile === "A" ? await provenA(c, tx, e.record) : await provenB(c, tx, t, e.record);
   if (typeof found === "string") return found;
-  const answer = await recordUse(tx, useOf(found, await merchantOf(tx, found.maker), "journal", e.record), recordingAt(c.now()));
+  const answer = await recordUse(tx, useOf(c, found, await merchantOf(tx, found.maker), "journal", e.record), recordingAt(c.now()));
   if (typeof answer === "object" && "incident" in answer) return "the record contradicts an earlier one";
   if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, found.value.value_id, "suspended");
   return undefined;
@@ -93,7 +92,7 @@ async function provenA(c: Context, tx: Tx, record: Uint8Array): Promise<Proven |
   if (x === undefined || receipt === undefined) return "the record cannot be read";
   const certificate = await certificateFor(tx, receipt.terminal);
   if (certificate === undefined) return "the receipt names a terminal that was never certified";
-  if (!crypto.verify(certificate.decoded.signingKey, receiptToSign(x.receipt), x.signature)) return "the terminal's signature is not genuine";
+  if (!c.crypto.verify(certificate.decoded.signingKey, receiptToSign(x.receipt), x.signature)) return "the terminal's signature is not genuine";
   return await provenValue(c, tx, receipt, x.receipt, x.acknowledgement, certificate.terminalId, certificate.decoded, toHex(receipt.valueId));
 }
 
@@ -103,7 +102,7 @@ async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): 
   const receipt = x === undefined ? undefined : decodeReceipt(x.receipt);
   if (x === undefined || receipt === undefined || t.group_number === 0) return "the record cannot be read";
   const keys = c.keys.group(t.group_number);
-  if (toHex(mac8(crypto, keys.receiptKey, "receipt", none, x.receipt)) !== toHex(x.mac)) return "the receipt's MAC is not the group's";
+  if (toHex(mac8(c.crypto, keys.receiptKey, "receipt", none, x.receipt)) !== toHex(x.mac)) return "the receipt's MAC is not the group's";
   const certified = await certificateFor(tx, receipt.terminal);
   const maker = certified?.terminalId ?? toHex(receipt.terminal);
   return await provenValue(c, tx, receipt, x.receipt, x.evidence, maker, certified?.decoded, toHex(receipt.valueId));
@@ -115,7 +114,7 @@ async function provenValue(
   const value = await tx.selectFrom("issued").selectAll().where((w) => w.or([w("value_id", "=", ledgerId), w("grant_id", "=", ledgerId)])).executeTakeFirst();
   if (value === undefined || value.holder_key === null) return "the value was never issued";
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
-  if (!crypto.verify(fromHex(value.holder_key), acknowledgementToSign(crypto, bytes), acknowledgement)) return "the value's key did not agree to this receipt";
+  if (!c.crypto.verify(fromHex(value.holder_key), acknowledgementToSign(c.crypto, bytes), acknowledgement)) return "the value's key did not agree to this receipt";
   if (receipt.kind !== receiptKind.use) return "only a use is finished by a terminal";
   if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
   if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
@@ -134,10 +133,10 @@ async function merchantOf(tx: Tx, terminalId: string): Promise<string> {
   return (await tx.selectFrom("terminal").select("merchant_id").where("terminal_id", "=", terminalId).executeTakeFirst())?.merchant_id ?? "unknown";
 }
 
-function useOf(p: Proven, merchant: string, source: Use["source"], record: Uint8Array): Use {
+function useOf(c: Context, p: Proven, merchant: string, source: Use["source"], record: Uint8Array): Use {
   const r = p.receipt;
   return {
-    useId: toHex(digest16(crypto, p.bytes)), valueId: p.ledgerId, counter: r.counter, previous: toHex(r.previous), terminal: p.maker, tap: fromBytes4(r.tap), merchant,
+    useId: toHex(digest16(c.crypto, p.bytes)), valueId: p.ledgerId, counter: r.counter, previous: toHex(r.previous), terminal: p.maker, tap: fromBytes4(r.tap), merchant,
     issuer: p.product.issuer_id, amount: r.amount, before: r.after - r.amount, after: r.after, at: r.at, quality: r.quality, acknowledged: true, source, evidence: toHex(record),
   };
 }
@@ -151,12 +150,12 @@ async function settleBeacon(c: Context, tx: Tx, t: TerminalRow, e: BeaconEntry):
   if (beacon === undefined || claims === undefined) return "the beacon cannot be read";
   const value = await tx.selectFrom("issued").selectAll().where("value_id", "=", toHex(claims.valueId)).executeTakeFirst();
   if (value === undefined || value.holder_key === null) return "the value was never issued";
-  if (!crypto.verify(fromHex(value.holder_key), beaconToSign(claims.valueId, beacon.action, beacon.step, beacon.zone), beacon.proof)) return "the value's key did not sign this beacon";
+  if (!c.crypto.verify(fromHex(value.holder_key), beaconToSign(claims.valueId, beacon.action, beacon.step, beacon.zone), beacon.proof)) return "the value's key did not sign this beacon";
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
   const counted = await tx.selectFrom("value_use").select((w) => w.fn.countAll<number>().as("n")).where("value_id", "=", value.value_id).where("state", "=", "finished").executeTakeFirstOrThrow();
   const before = Math.min(Number(counted.n), Math.max(0, product.most - 1));
   const answer = await recordUse(tx, {
-    useId: toHex(digest16(crypto, e.beacon)), valueId: value.value_id, counter: 0, previous: "", terminal: t.terminal_id, tap: 0, merchant: t.merchant_id, issuer: product.issuer_id, amount: 1,
+    useId: toHex(digest16(c.crypto, e.beacon)), valueId: value.value_id, counter: 0, previous: "", terminal: t.terminal_id, tap: 0, merchant: t.merchant_id, issuer: product.issuer_id, amount: 1,
     before, after: before + 1, at: e.at, quality: e.quality, acknowledged: false, source: "journal", oneWayStep: beacon.step, evidence: toHex(e.beacon),
   }, recordingAt(c.now()));
   if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, value.value_id, "suspended");
@@ -168,8 +167,8 @@ async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Ar
   const reversal = decodeReversal(bytes);
   if (reversal === undefined) return "the reversal cannot be read";
   const certificate = await certificateFor(tx, reversal.terminal);
-  const signed = certificate !== undefined && certificate.terminalId === t.terminal_id && crypto.verify(certificate.decoded.signingKey, reversalToSign(bytes), proof);
-  const macked = t.group_number !== 0 && proof.length === 8 && toHex(mac8(crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
+  const signed = certificate !== undefined && certificate.terminalId === t.terminal_id && c.crypto.verify(certificate.decoded.signingKey, reversalToSign(bytes), proof);
+  const macked = t.group_number !== 0 && proof.length === 8 && toHex(mac8(c.crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
   if (!signed && !macked) return "the reversal is not this terminal's";
   const use = await tx.selectFrom("value_use").select("terminal").where("use_id", "=", toHex(reversal.receipt)).executeTakeFirst();
   const answer = await reverseUse(tx, {
@@ -184,11 +183,11 @@ async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Ar
 export async function compareRecord(c: Context, tx: Tx, record: Uint8Array): Promise<number> {
   const found = await provenA(c, tx, record);
   if (typeof found === "string") return 3;
-  const useId = toHex(digest16(crypto, found.bytes));
+  const useId = toHex(digest16(c.crypto, found.bytes));
   const known = await tx.selectFrom("value_use").selectAll().where("use_id", "=", useId).executeTakeFirst();
   if (known?.state === "reversed") return 2;
   if (known?.state === "finished") return 0;
-  await recordUse(tx, useOf(found, await merchantOf(tx, found.maker), "holder", record), recordingAt(c.now()));
+  await recordUse(tx, useOf(c, found, await merchantOf(tx, found.maker), "holder", record), recordingAt(c.now()));
   const now = await tx.selectFrom("value_use").select("state").where("use_id", "=", useId).executeTakeFirst();
   return now?.state === "lapsed" ? 2 : now?.state === "finished" ? 0 : 1;
 }

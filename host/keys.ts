@@ -5,11 +5,11 @@
  * first start makes both roots here, so that anyone can try it; an operator who sells anything makes them at a ceremony and
  * gives this host role certificates only. Nothing of it is ever in the database or in a log.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv } from "node:crypto";
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import type { Machine } from "./machine.js";
 import { assert } from "../protocol/assert.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { hex } from "../protocol/wire/bytes.js";
 import { keyId, shortKeyId, signObject, type SignedType } from "../protocol/wire/signed.js";
 import type { GroupKeyPackage } from "../protocol/wire/sync.js";
@@ -46,42 +46,49 @@ export interface KeyStore {
 interface Stored { provider: string; secrets: Record<string, string>; roles: string[]; groups: Record<string, { epoch: number; keys: string[] }> }
 
 /** Opens or makes the store in `folder`. Throws when the key file can be read by others or does not fit. */
-export function openKeyStore(folder: string, provider: string, now: number, given?: Uint8Array): KeyStore {
+export function openKeyStore(m: Machine, folder: string, provider: string, given?: Uint8Array): KeyStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const wrapping = given ?? wrappingKey(join(folder, "keystore.key"));
+  const wrapping = given ?? wrappingKey(m, join(folder, "keystore.key"));
   const path = join(folder, "keystore");
-  const stored = existsSync(path) ? (JSON.parse(decrypt(wrapping, readFileSync(path))) as Stored) : makeStored(provider, now);
-  const keep = (): void => writeWhole(path, encrypt(wrapping, JSON.stringify(stored)));
+  const stored = existsSync(path) ? (JSON.parse(decrypt(wrapping, readFileSync(path))) as Stored) : makeStored(m, provider);
+  const keep = (): void => writeWhole(path, encrypt(m, wrapping, JSON.stringify(stored)));
   if (!existsSync(path)) keep();
-  return storeOf(stored, keep, wrapping);
+  return storeOf(m, stored, keep, wrapping);
 }
 
-function wrappingKey(path: string): Uint8Array {
-  if (!existsSync(path)) writeWhole(path, randomBytes(32));
+/** A store that lives as long as this process, for tests and simulations. */
+export function makeKeyStore(m: Machine, provider: string): KeyStore {
+  return storeOf(m, makeStored(m, provider), () => undefined, m.random(32));
+}
+
+function wrappingKey(m: Machine, path: string): Uint8Array {
+  if (!existsSync(path)) writeWhole(path, m.random(32));
   if ((statSync(path).mode & 0o077) !== 0) throw new Error(`${path} can be read by others: make its mode 0600, and renew the roles if anyone could have copied it.`);
   return new Uint8Array(readFileSync(path));
 }
 
-function makeStored(provider: string, now: number): Stored {
-  const secrets: Record<string, string> = { root: newSecret(), "spare root": newSecret(), pepper: randomBytes(32).toString("hex"), row: randomBytes(32).toString("hex") };
+function makeStored(m: Machine, provider: string): Stored {
+  const now = m.now();
+  const secrets: Record<string, string> = { root: newSecret(m), "spare root": newSecret(m), pepper: hex(m.random(32)), row: hex(m.random(32)) };
   const certificates = roles.map((role) => {
-    secrets[role] = newSecret();
-    return Buffer.from(signObject(crypto, "role", bytes(secrets["root"]!), encodeRole({
-      issuer: provider, role, expires: now + verifyFor[role], notBefore: now - 300, publicKey: crypto.publicKey(bytes(secrets[role]!))!, generation: 1, leastGeneration: 0, signsUntil: now + year,
+    secrets[role] = newSecret(m);
+    return Buffer.from(signObject(m.crypto, "role", bytes(secrets["root"]!), encodeRole({
+      issuer: provider, role, expires: now + verifyFor[role], notBefore: now - 300, publicKey: m.crypto.publicKey(bytes(secrets[role]!))!, generation: 1, leastGeneration: 0, signsUntil: now + year,
     }))).toString("base64");
   });
   return { provider, secrets, roles: certificates, groups: {} };
 }
 
 /** A scalar whose point has even y, so that every key may also be sent as x alone. */
-function newSecret(): string {
+function newSecret(m: Machine): string {
   for (;;) {
-    const secret = randomBytes(32);
-    if (crypto.publicKey(secret)?.[0] === 2) return secret.toString("hex");
+    const secret = m.random(32);
+    if (m.crypto.publicKey(secret)?.[0] === 2) return hex(secret);
   }
 }
 
-function storeOf(stored: Stored, keep: () => void, wrapping: Uint8Array): KeyStore {
+function storeOf(m: Machine, stored: Stored, keep: () => void, wrapping: Uint8Array): KeyStore {
+  const crypto = m.crypto;
   const secret = (name: string): Uint8Array => {
     const text = stored.secrets[name];
     assert(text !== undefined, "a key of this name is in the store: " + name);
@@ -95,25 +102,25 @@ function storeOf(stored: Stored, keep: () => void, wrapping: Uint8Array): KeySto
     signed: (type, name, claims) => signObject(crypto, type, secret(name), claims),
     agree: (name, peer) => crypto.agree(secret(name), peer),
     ensure: (name) => {
-      if (stored.secrets[name] === undefined) { stored.secrets[name] = newSecret(); keep(); }
+      if (stored.secrets[name] === undefined) { stored.secrets[name] = newSecret(m); keep(); }
       return publicKey(name);
     },
     group: (number) => {
       const key = String(number);
-      if (stored.groups[key] === undefined) { stored.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => randomBytes(32).toString("hex")) }; keep(); }
+      if (stored.groups[key] === undefined) { stored.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => hex(m.random(32))) }; keep(); }
       const { epoch, keys } = stored.groups[key]!;
       return { group: number, epoch, grantKey: bytes(keys[0]!), deriveKey: bytes(keys[1]!), receiptKey: bytes(keys[2]!) };
     },
-    wrap: (plain) => encrypt(rowKey(wrapping, stored), plain).toString("base64"),
-    unwrap: (wrapped) => decrypt(rowKey(wrapping, stored), Buffer.from(wrapped, "base64")),
+    wrap: (plain) => encrypt(m, rowKey(m, wrapping, stored), plain).toString("base64"),
+    unwrap: (wrapped) => decrypt(rowKey(m, wrapping, stored), Buffer.from(wrapped, "base64")),
     pepper: () => bytes(stored.secrets["pepper"]!),
   };
 }
 
-const rowKey = (wrapping: Uint8Array, stored: Stored) => crypto.hmac(wrapping, bytes(stored.secrets["row"]!));
+const rowKey = (m: Machine, wrapping: Uint8Array, stored: Stored) => m.crypto.hmac(wrapping, bytes(stored.secrets["row"]!));
 
-function encrypt(key: Uint8Array, plain: string): Buffer {
-  const nonce = randomBytes(12);
+function encrypt(m: Machine, key: Uint8Array, plain: string): Buffer {
+  const nonce = m.random(12);
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   return Buffer.concat([nonce, cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()]);
 }
@@ -137,4 +144,3 @@ function writeWhole(path: string, content: Uint8Array): void {
 }
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
-export const idOf = (value: Uint8Array): string => hex(value);

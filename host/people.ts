@@ -2,39 +2,38 @@
  * Members and their handsets: accounts, passwords, enrolment (`trust.md` §4). A password can do one thing, place orders and
  * enrol a handset; it never pays. Wrong tries are counted durably before the comparison, so that no restart buys one.
  */
-import { createHmac, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { toHex, fromHex, sha256Hex, Wrong, noteIncident, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
+import { slowHashCost } from "./machine.js";
 import { keyId } from "../protocol/wire/signed.js";
 import type { HandsetEnrolled, HandsetEnrolment } from "../protocol/wire/sync.js";
 
-/** OWASP's smaller memory; 0.2 s on one server core. */
-const cost = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 };
 const atOnce = 2;
 const waitingMost = 32;
 const wrongBeforeWait = 5;
 const wrongInRowMost = 100;
 const common = new Set("1234567890 password123 qwertyuiop 0123456789 1111111111 passwordpassword letmeinletmein iloveyou123 qwerty12345 1q2w3e4r5t".split(" "));
 
-let running = 0;
-let waiting: (() => void)[] = [];
+/** Hashing of passwords: how many run, and who waits. */
+export interface Queue { running: number; waiting: (() => void)[] }
+export const makeQueue = (): Queue => ({ running: 0, waiting: [] });
 
 /** Why an enrolment may be refused: indices into `enrolmentRefusals` of the wire. */
 export const refusedBecause = { wrong: 1, taken: 2, weak: 3, tries: 4, busy: 5 } as const;
 
-export async function hashPassword(password: string, salt: Uint8Array, pepper: Uint8Array): Promise<Buffer | undefined> {
-  if (running >= atOnce) {
-    if (waiting.length >= waitingMost) return undefined;
-    await new Promise<void>((go) => waiting.push(go));
+export async function hashPassword(c: Context, password: string, salt: Uint8Array): Promise<Uint8Array | undefined> {
+  const q = c.hashing;
+  if (q.running >= atOnce) {
+    if (q.waiting.length >= waitingMost) return undefined;
+    await new Promise<void>((go) => q.waiting.push(go));
   }
-  running++;
+  q.running++;
   try {
-    const derived = await new Promise<Buffer>((resolve, reject) => scrypt(password, salt, 32, cost, (error, key) => (error === null ? resolve(key) : reject(error))));
-    return createHmac("sha256", pepper).update(derived).digest();
+    return c.crypto.hmac(c.keys.pepper(), await c.slowHash(password, salt));
   } finally {
-    running--;
-    waiting.shift()?.();
+    q.running--;
+    q.waiting.shift()?.();
   }
 }
 
@@ -50,23 +49,23 @@ export async function addMember(c: Context, member: { user: string; password: st
 }
 
 async function storedPassword(c: Context, password: string): Promise<string | undefined> {
-  const salt = randomBytes(16);
-  const hash = await hashPassword(password, salt, c.keys.pepper());
-  return hash === undefined ? undefined : JSON.stringify({ ...cost, salt: salt.toString("hex"), hash: hash.toString("hex") });
+  const salt = c.random(16);
+  const hash = await hashPassword(c, password, salt);
+  return hash === undefined ? undefined : JSON.stringify({ ...slowHashCost, salt: toHex(salt), hash: toHex(hash) });
 }
 
 async function insertMember(c: Context, tx: Tx, user: string, password: string, phone: string): Promise<string> {
   const taken = await tx.selectFrom("member").select("user_id").where("user_id", "=", user).executeTakeFirst();
   if (taken !== undefined) throw new Wrong("user_taken", `The user id ${user} is taken: choose another.`, 409);
-  const recovery = recoveryCode();
+  const recovery = recoveryCode(c);
   await tx.insertInto("member").values({ user_id: user, password, phone: phone === "" ? "" : c.keys.wrap(phone), recovery: sha256Hex(recovery), created_at: c.now() }).execute();
   return recovery;
 }
 
 /** 20 characters, 100 bits; only its digest is kept. */
-function recoveryCode(): string {
+function recoveryCode(c: Context): string {
   const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  return [...randomBytes(20)].map((b) => alphabet[b & 31]!).join("").replace(/(.{4})(?=.)/g, "$1-");
+  return [...c.random(20)].map((b) => alphabet[b & 31]!).join("").replace(/(.{4})(?=.)/g, "$1-");
 }
 
 /** True, false, or "tries" while the account waits and "busy" when too many are being hashed. Counts the try first. */
@@ -82,7 +81,7 @@ export async function checkPassword(c: Context, user: string, password: string):
   });
   if (member === "tries") return "tries";
   const kept = member === undefined ? { salt: "00".repeat(16), hash: "00".repeat(32) } : (JSON.parse(member.password) as { salt: string; hash: string });
-  const hash = await hashPassword(password, fromHex(kept.salt), c.keys.pepper());
+  const hash = await hashPassword(c, password, fromHex(kept.salt));
   if (hash === undefined) return "busy";
   const right = timingSafeEqual(hash, fromHex(kept.hash)) && member !== undefined;
   if (right) await c.db.updateTable("member").set({ wrong_in_row: 0, blocked_until: 0 }).where("user_id", "=", user).execute();
@@ -91,7 +90,7 @@ export async function checkPassword(c: Context, user: string, password: string):
 
 /** A handset's first letter: opens the account, or makes it. `kid` signed the letter; the key it names must be that one. */
 export async function enrolHandset(c: Context, x: HandsetEnrolment, kid: Uint8Array): Promise<HandsetEnrolled> {
-  if (toHex(keyId(crypto, x.signingKey)) !== toHex(kid) || crypto.coordinates(x.agreementKey) === undefined) return { code: refusedBecause.wrong, recovery: "" };
+  if (toHex(keyId(c.crypto, x.signingKey)) !== toHex(kid) || c.crypto.coordinates(x.agreementKey) === undefined) return { code: refusedBecause.wrong, recovery: "" };
   const known = await c.db.selectFrom("handset").select("user_id").where("kid", "=", toHex(kid)).executeTakeFirst();
   const member = await c.db.selectFrom("member").select("user_id").where("user_id", "=", x.user).executeTakeFirst();
   if (known !== undefined) return { code: known.user_id === x.user ? 0 : refusedBecause.taken, recovery: "" };

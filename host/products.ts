@@ -2,14 +2,13 @@
  * What is sold: merchants, issuers, products, and the values issued from them (P1; `money.md` §3 lines 3, 7, 8). A value is
  * issued for a member at once; it gets its certificate when a handset of his names a key for it.
  */
-import { audit, currencyNumber, daySeconds, fromHex, newId, nextNumber, recordingAt, toHex, Wrong, type Context } from "./context.js";
+import { audit, currencyNumber, daySeconds, fromHex, nextNumber, recordingAt, toHex, Wrong, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import { post } from "./ledger.js";
 import { issue, pay, settlePayment } from "./ledger-events.js";
 import { round } from "./money.js";
 import type { IssuedTable, ProductTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { clause, encodeRule } from "../protocol/rule.js";
 import { keyOfGrant, mac8, none } from "../protocol/session/transcript.js";
 import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
@@ -87,7 +86,7 @@ export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<string> 
   }
   const p = await tx.selectFrom("product").selectAll().where("product_id", "=", sale.product).executeTakeFirst();
   if (p === undefined) throw new Wrong("product_unknown", `There is no product ${sale.product}: add it first.`, 404);
-  const valueId = toHex(newId());
+  const valueId = toHex(c.random(8));
   const when = { at: c.now(), quality: 3, recorded: recordingAt(c.now()) };
   const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, sale.reference, when);
   const posted = await issue(tx, {
@@ -96,7 +95,7 @@ export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<string> 
   }, when);
   if (posted !== "posted") throw new Wrong("not_posted", `Value ${valueId} could not be booked.`, 500);
   await tx.insertInto("issued").values({
-    value_id: valueId, offer_id: toHex(newId()), product_id: p.product_id, user_id: sale.user, reference: sale.reference, name: sale.name ?? p.name,
+    value_id: valueId, offer_id: toHex(c.random(8)), product_id: p.product_id, user_id: sale.user, reference: sale.reference, name: sale.name ?? p.name,
     status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null,
   }).execute();
   await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${sale.user}`, c.now());
@@ -129,7 +128,7 @@ export async function deliver(c: Context, tx: Tx, userId: string, keys: readonly
   const delivered: Delivered[] = [];
   for (const k of keys) {
     const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where("user_id", "=", userId).executeTakeFirst();
-    if (v === undefined || crypto.coordinates(k.publicKey) === undefined) continue;
+    if (v === undefined || c.crypto.coordinates(k.publicKey) === undefined) continue;
     if (v.holder_key !== null && v.holder_key !== toHex(k.publicKey)) continue;
     const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
     if (v.holder_key === null) await certifyValue(c, tx, v, p, k);
@@ -144,7 +143,7 @@ function deliveredOf(c: Context, v: IssuedRow, offer: Uint8Array): Delivered {
   const granted = v.grant_bytes === null ? undefined : new Uint8Array(v.grant_bytes);
   return {
     offer, name: v.name, value: new Uint8Array(v.value!), issuerPart: new Uint8Array(v.issuer_part!), grant: granted ?? none,
-    grantMac: granted === undefined ? none : mac8(crypto, group.grantKey, "grant", none, granted), grantKey: granted === undefined ? none : keyOfGrant(crypto, group, fromHex(v.grant_id!)),
+    grantMac: granted === undefined ? none : mac8(c.crypto, group.grantKey, "grant", none, granted), grantKey: granted === undefined ? none : keyOfGrant(c.crypto, group, fromHex(v.grant_id!)),
     group: granted === undefined ? 0 : group.group, epoch: granted === undefined ? 0 : group.epoch,
   };
 }
@@ -154,7 +153,7 @@ async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: 
   const value: Value = {
     kind: p.kind, expires: p.valid_until, notBefore: v.issued_at - (v.issued_at % 60), valueId: fromHex(v.value_id), holderKey: k.publicKey, unit: p.unit, most: p.most - p.grant_uses,
     currency: p.unit === unit.money ? currencyNumber(p.currency) : undefined, zones: JSON.parse(p.zones) as number[], rule: encodeRule(JSON.parse(p.rule) as number[][]),
-    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | ((k.keyClass & 3) << 3), statusIndex: v.status_index, issuerPart: digest16(crypto, part),
+    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | ((k.keyClass & 3) << 3), statusIndex: v.status_index, issuerPart: digest16(c.crypto, part),
   };
   const claims = encodeValue(value);
   const kid = c.keys.shortKid("values");
@@ -176,7 +175,7 @@ function issuerClaims(v: IssuedRow, p: ProductRow): Uint8Array {
 
 /** Decision 4: uses move to a grant with an id and a chain of its own, so that A and B uses cannot double each other. */
 async function carveGrant(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, value: Value): Promise<void> {
-  const grantId = newId();
+  const grantId = c.random(8);
   const claims = encodeValue({
     ...value, valueId: grantId, holderKey: none, issuerPart: none, most: p.grant_uses, flags: value.flags | flag.profileB, expires: Math.min(value.expires, c.now() + 30 * daySeconds),
     offline: { ...value.offline, uses: Math.min(value.offline.uses, p.grant_uses) },

@@ -5,7 +5,6 @@
 import { daySeconds, toHex, type Context } from "./context.js";
 import type { Tx } from "./database.js";
 import type { IssuedRow } from "./products.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { refusal } from "../protocol/refusal.js";
 import { action, decodeReceipt, encodeReceipt, receiptKind, receiptToSign, type Receipt } from "../protocol/wire/receipt.js";
 import { decodeSignedClaims, type Refresh, type Refreshed } from "../protocol/wire/sync.js";
@@ -21,10 +20,10 @@ export async function refreshValue(c: Context, tx: Tx, userId: string, x: Refres
   if (v.status === 2) return no(refusal.suspended);
   const newest = x.receipt.length === 0 ? undefined : decodeReceipt(x.receipt);
   if (x.receipt.length > 0 && newest === undefined) return no(refusal.bad_message);
-  const previous = newest === undefined ? digest16(crypto, decodeSignedClaims(new Uint8Array(v.value))!.claims) : digest16(crypto, x.receipt);
+  const previous = newest === undefined ? digest16(c.crypto, decodeSignedClaims(new Uint8Array(v.value))!.claims) : digest16(c.crypto, x.receipt);
   const again = await tx.selectFrom("host_receipt").selectAll().where("value_id", "=", v.value_id).where("counter", "=", (newest?.counter ?? 0) + 1).executeTakeFirst();
   if (again !== undefined) return answered(again.receipt, again.signature, previous);
-  const after = await totalAfter(tx, v, newest, x.receipt);
+  const after = await totalAfter(c, tx, v, newest, x.receipt);
   if (after === undefined) return no(refusal.status_undetermined);
   return await sign(c, tx, v, newest, previous, after);
 }
@@ -37,11 +36,11 @@ function answered(receipt: Uint8Array, signature: Uint8Array, previous: Uint8Arr
 }
 
 /** The running total that the books confirm; undefined while they lack a use of the chain. An undone newest use is given back here. */
-async function totalAfter(tx: Tx, v: IssuedRow, newest: Receipt | undefined, bytes: Uint8Array): Promise<number | undefined> {
+async function totalAfter(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, bytes: Uint8Array): Promise<number | undefined> {
   const uses = await tx.selectFrom("value_use").selectAll().where("value_id", "=", v.value_id).where("one_way", "=", 0).execute();
   const hosts = await tx.selectFrom("host_receipt").select(["digest", "counter"]).where("value_id", "=", v.value_id).execute();
   if (newest === undefined) return uses.length + hosts.length === 0 ? 0 : undefined;
-  const useId = toHex(digest16(crypto, bytes));
+  const useId = toHex(digest16(c.crypto, bytes));
   const highest = Math.max(0, ...uses.filter((u) => u.state === "finished").map((u) => u.counter), ...hosts.map((h) => h.counter));
   if (newest.counter < highest) return undefined;
   if (hosts.some((h) => h.digest === useId)) return newest.after;
@@ -59,6 +58,6 @@ async function sign(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefine
     at: c.now(), quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
   });
   const signature = c.keys.sign("values", receiptToSign(receipt));
-  await tx.insertInto("host_receipt").values({ digest: toHex(digest16(crypto, receipt)), value_id: v.value_id, counter, receipt, signature }).execute();
+  await tx.insertInto("host_receipt").values({ digest: toHex(digest16(c.crypto, receipt)), value_id: v.value_id, counter, receipt, signature }).execute();
   return { code: 0, receipt, signature, reversal: none, reversalProof: none };
 }

@@ -5,7 +5,6 @@
 import { deflateSync } from "node:zlib";
 import { auditHead, daySeconds, nextNumber, readSetting, Wrong, writeSetting, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { bitsDigest, encodeStatusDelta, encodeStatusList, status, withStatus } from "../protocol/wire/trust.js";
 
 export type State = "valid" | "revoked" | "suspended";
@@ -32,7 +31,7 @@ export async function setStatus(c: Context, tx: Tx, valueId: string, state: Stat
   const number = await nextNumber(tx, "status");
   const pick = (wanted: State): number[] => (state === wanted ? [value.status_index] : []);
   const delta = c.keys.signed("status-delta", "status", encodeStatusDelta({
-    issuer: c.keys.provider, list: listName, issuedAt: c.now(), ttl: ttlSeconds, number, appliesTo, result: bitsDigest(crypto, bits), revoked: pick("revoked"), valid: pick("valid"),
+    issuer: c.keys.provider, list: listName, issuedAt: c.now(), ttl: ttlSeconds, number, appliesTo, result: bitsDigest(c.crypto, bits), revoked: pick("revoked"), valid: pick("valid"),
     suspended: pick("suspended"),
   }));
   await tx.updateTable("issued").set({ status: status[state] }).where("value_id", "=", valueId).execute();
@@ -70,7 +69,7 @@ export async function readList(c: Context): Promise<List> {
 export async function newsFor(c: Context, tx: Tx, number: number, digest: Uint8Array): Promise<{ list: Uint8Array; deltas: Uint8Array[] }> {
   const none = new Uint8Array(0);
   const newest = await listNumber(c, tx);
-  if (number === newest && Buffer.compare(digest, bitsDigest(crypto, await readBits(tx))) === 0) return { list: none, deltas: [] };
+  if (number === newest && Buffer.compare(digest, bitsDigest(c.crypto, await readBits(tx))) === 0) return { list: none, deltas: [] };
   const deltas = await tx.selectFrom("status_delta").select(["number", "bytes"]).where("number", ">", number).orderBy("number").limit(deltasMost + 1).execute();
   const knows = number > 0 && number < newest && (await isKnown(tx, number)) && deltas.length > 0 && deltas.length <= deltasMost;
   if (knows) return { list: none, deltas: deltas.map((d) => new Uint8Array(d.bytes)) };

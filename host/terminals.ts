@@ -2,11 +2,10 @@
  * Terminals at the host: made with a claim code, enrolled by it, certified for two weeks at a time, configured by numbers
  * that only rise (`trust.md` §2, §3). A box cannot ask for more than its code was made for.
  */
-import { noteIncident, currencyNumber, daySeconds, fromHex, newId, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
+import { newScalar, noteIncident, currencyNumber, daySeconds, fromHex, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { TerminalTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
-import { nodeCrypto as crypto } from "../protocol/crypto/node/node.js";
 import { certificateId, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
 import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, splitMac } from "../protocol/wire/claim.js";
 import { keyId } from "../protocol/wire/signed.js";
@@ -32,9 +31,9 @@ const groupNumber = 1;
 /** Makes a terminal and the code that enrols it: one use, 24 hours. */
 export async function addTerminal(c: Context, x: NewTerminal): Promise<{ terminalId: string; claimCode: string }> {
   if (x.takes.length === 0) throw new Wrong("takes_nothing", "A terminal must take at least one kind of value.");
-  const code = makeClaimCode(newId(19));
+  const code = makeClaimCode(c.random(19));
   const read = readClaimCode(code)!;
-  const id = toHex(newId());
+  const id = toHex(c.random(8));
   await transact(c.db, async (tx) => {
     const merchant = await tx.selectFrom("merchant").select("merchant_id").where("merchant_id", "=", x.merchant).executeTakeFirst();
     if (merchant === undefined) throw new Wrong("merchant_unknown", `There is no merchant ${x.merchant}: add it first.`, 404);
@@ -79,8 +78,8 @@ export async function claim(c: Context, bytes: Uint8Array): Promise<Uint8Array |
     for (const t of rows) {
       // Counted before it is compared; taken back when it was right.
       await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong + 1 }).where("terminal_id", "=", t.terminal_id).execute();
-      const keys = claimKeys(crypto, c.keys.unwrap(t.claim_secret), request.nonce);
-      if (!requestGenuine(crypto, keys, parts.content, parts.mac)) continue;
+      const keys = claimKeys(c.crypto, c.keys.unwrap(t.claim_secret), request.nonce);
+      if (!requestGenuine(c.crypto, keys, parts.content, parts.mac)) continue;
       await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong }).where("terminal_id", "=", t.terminal_id).execute();
       return await grant(c, tx, t, request, parts.content, keys);
     }
@@ -95,26 +94,19 @@ async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, 
     await noteIncident(tx, "claim code used again with other keys", t.terminal_id, toHex(request.identityKey), c.now());
     return undefined;
   }
-  if ([request.identityKey, request.signingKey, request.agreementKey].some((key) => crypto.coordinates(key) === undefined)) return undefined;
+  if ([request.identityKey, request.signingKey, request.agreementKey].some((key) => c.crypto.coordinates(key) === undefined)) return undefined;
   const certificate = await certify(c, tx, t, request.signingKey, request.agreementKey);
   const granted = encodeClaimGranted({
     provider: c.keys.provider, terminalId: fromHex(t.terminal_id), root: c.keys.root, spareRoot: c.keys.spareRoot, roles: [...c.keys.roles], certificate,
     configuration: new Uint8Array(t.configuration), time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: undefined })),
     group: t.group_number === 0 ? new Uint8Array(0) : encodeGroupKeys(c.keys.group(t.group_number)),
   });
-  const answer = sealAnswer(crypto, keys, content, ephemeral(), request.agreementKey, granted);
+  const answer = sealAnswer(c.crypto, keys, content, newScalar(c), request.agreementKey, granted);
   if (answer === undefined) return undefined;
   await tx.updateTable("terminal").set({
-    claim_request: digest, claim_answer: answer, identity_key: toHex(request.identityKey), identity_kid: toHex(keyId(crypto, request.identityKey)), seen_at: c.now(),
+    claim_request: digest, claim_answer: answer, identity_key: toHex(request.identityKey), identity_kid: toHex(keyId(c.crypto, request.identityKey)), seen_at: c.now(),
   }).where("terminal_id", "=", t.terminal_id).execute();
   return answer;
-}
-
-function ephemeral(): Uint8Array {
-  for (;;) {
-    const secret = newId(32);
-    if (crypto.publicKey(secret) !== undefined) return secret;
-  }
 }
 
 /** A certificate for these keys, `[kid, claims, signature]`; kept, so that receipts under it can be checked for ever. */
@@ -127,7 +119,7 @@ async function certify(c: Context, tx: Tx, t: TerminalRow, signingKey: Uint8Arra
   });
   const kid = c.keys.shortKid("certificates");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("certificates", terminalToSign(kid, claims)));
-  await tx.insertInto("certificate").values({ certificate_id: toHex(certificateId(crypto, claims)), terminal_id: t.terminal_id, bytes, issued_at: c.now() })
+  await tx.insertInto("certificate").values({ certificate_id: toHex(certificateId(c.crypto, claims)), terminal_id: t.terminal_id, bytes, issued_at: c.now() })
     .onConflict((o) => o.doNothing()).execute();
   await tx.updateTable("terminal").set({ certificate: bytes, agreement_key: toHex(agreementKey), expires }).where("terminal_id", "=", t.terminal_id).execute();
   return bytes;
@@ -143,7 +135,7 @@ export async function renew(c: Context, tx: Tx, t: TerminalRow, x: Renewal): Pro
     await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
     return none;
   }
-  if (t.suspended === 1 || [x.signingKey, x.agreementKey].some((key) => key[0] !== 2 || crypto.coordinates(key) === undefined)) return none;
+  if (t.suspended === 1 || [x.signingKey, x.agreementKey].some((key) => key[0] !== 2 || c.crypto.coordinates(key) === undefined)) return none;
   const bytes = await certify(c, tx, t, x.signingKey, x.agreementKey);
   await tx.updateTable("terminal").set({ renewal_counter: x.counter, renewal_digest: digest }).where("terminal_id", "=", t.terminal_id).execute();
   return bytes;
