@@ -1,0 +1,118 @@
+/**
+ * Strict NOR flash in memory. Programming only clears bits, in whole units, each once between erases; erasing sets a page.
+ *
+ * A cut in a write leaves a prefix of its units and one unit half done: some of its bits are programmed, some are not, and
+ * some are weak: they read at random until the page is erased. A cut in an erase leaves each unit old, erased or weak.
+ */
+import { befalls, count, makePlan, powerIsOff, seeded, type FaultyStore } from "./faulty.js";
+import { boardFault } from "../../runtime/journal/store.js";
+
+export interface FlashSize { pageBytes: number; pages: number; /** Bytes programmed at once: 4 or 8. */ unitBytes?: number; /** Programs of one unit between erases; 1 is strict. */ programs?: number }
+export interface Flash extends FaultyStore { /** Erases of each page so far. */ readonly wear: readonly number[] }
+
+interface Medium { bits: Uint8Array; /** 1: reads at random. */ weak: Uint8Array; /** Programs of each unit since its erase. */ programs: Uint8Array; pristine: Uint8Array; wear: number[]; noise: () => number }
+
+export function makeFlash(size: FlashSize): Flash {
+  const bytes = size.pageBytes * size.pages;
+  const unit = size.unitBytes ?? 8;
+  return powered(size, {
+    bits: new Uint8Array(bytes).fill(0xff), weak: new Uint8Array(bytes), programs: new Uint8Array(bytes / unit), pristine: new Uint8Array(bytes).fill(0xff),
+    wear: new Array<number>(size.pages).fill(0), noise: seeded(bytes),
+  });
+}
+
+function powered(size: FlashSize, m: Medium): Flash {
+  const unit = size.unitBytes ?? 8;
+  const plan = makePlan();
+  const at = (page: number, offset: number, length: number): number => {
+    if (page < 0 || page >= size.pages || offset < 0 || length < 0 || offset + length > size.pageBytes) throw new Error(`assertion failed: outside a page (${page}, ${offset}, ${length})`);
+    return page * size.pageBytes + offset;
+  };
+  const program = (unitAt: number, data: Uint8Array, from: number): void => {
+    if (m.programs[unitAt / unit]! >= (size.programs ?? 1)) throw new Error(`assertion failed: unit at ${unitAt} is programmed twice without an erase`);
+    m.programs[unitAt / unit]!++;
+    for (let i = 0; i < unit; i++) m.bits[unitAt + i]! &= data[from + i]!;
+  };
+  const tearUnit = (unitAt: number, data: Uint8Array, from: number, random: () => number): void => {
+    m.programs[unitAt / unit] = 255;
+    const share = random();
+    for (let i = 0; i < unit; i++) {
+      const clearing = m.bits[unitAt + i]! & ~data[from + i]!;
+      for (let bit = 1; bit < 256; bit <<= 1) {
+        if ((clearing & bit) === 0) continue;
+        const fate = random();
+        if (fate < share * 0.6) m.bits[unitAt + i]! &= ~bit;
+        else if (fate < share * 0.6 + 0.3) m.weak[unitAt + i]! |= bit;
+      }
+    }
+  };
+  const erase = (page: number): void => {
+    const start = page * size.pageBytes;
+    m.bits.fill(0xff, start, start + size.pageBytes);
+    m.weak.fill(0, start, start + size.pageBytes);
+    m.programs.fill(0, start / unit, (start + size.pageBytes) / unit);
+  };
+  const tearErase = (page: number, random: () => number): void => {
+    const share = random();
+    for (let unitAt = page * size.pageBytes; unitAt < (page + 1) * size.pageBytes; unitAt += unit) {
+      const fate = random();
+      m.programs[unitAt / unit] = 255;
+      if (fate < share * 0.5) continue;
+      if (fate < 0.75) m.bits.fill(0xff, unitAt, unitAt + unit);
+      else for (let i = 0; i < unit; i++) m.weak[unitAt + i] = 0xff;
+    }
+  };
+  const flash: Flash = {
+    pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, pristine: m.pristine, wear: m.wear,
+    read: (page, offset, length) => {
+      if (plan.dead) throw powerIsOff();
+      const start = at(page, offset, length);
+      const out = m.bits.slice(start, start + length);
+      for (let i = 0; i < length; i++) {
+        const weak = m.weak[start + i]!;
+        if (weak === 0) continue;
+        count(plan, "weak read");
+        out[i] = (out[i]! & ~weak) | (Math.floor(m.noise() * 256) & weak);
+      }
+      return out;
+    },
+    write: (page, offset, data) => {
+      const start = at(page, offset, data.length);
+      if (offset % unit !== 0 || data.length % unit !== 0) throw new Error(`assertion failed: a write of ${data.length} bytes at ${offset} is not of whole units`);
+      const what = befalls(plan, { what: "write", page, offset, length: data.length });
+      for (let i = 0; i < data.length; i++) m.pristine[start + i]! &= data[i]!;
+      if (what !== undefined && "cut" in what) {
+        const random = seeded(what.cut);
+        const whole = Math.floor(random() * (data.length / unit));
+        for (let u = 0; u < whole; u++) program(start + u * unit, data, u * unit);
+        tearUnit(start + whole * unit, data, whole * unit, random);
+        throw powerIsOff();
+      }
+      if (what?.what === "refused") throw boardFault(what.kind, "The flash refuses a write: replace the board.");
+      if (what?.what === "nothing") return;
+      const landed = what?.what === "elsewhere" ? what.page * size.pageBytes + offset : start;
+      for (let u = 0; u < data.length; u += unit) {
+        if (landed === start) program(start + u, data, u);
+        else for (let i = 0; i < unit; i++) m.bits[landed + u + i]! &= data[u + i]!;
+      }
+    },
+    erase: (page) => {
+      at(page, 0, 0);
+      const what = befalls(plan, { what: "erase", page, offset: 0, length: size.pageBytes });
+      m.pristine.fill(0xff, page * size.pageBytes, (page + 1) * size.pageBytes);
+      m.wear[page]!++;
+      if (what !== undefined && "cut" in what) { tearErase(page, seeded(what.cut)); throw powerIsOff(); }
+      if (what?.what === "refused") throw boardFault(what.kind, "The flash refuses to erase: replace the board.");
+      if (what?.what !== "nothing") erase(what?.what === "elsewhere" ? what.page : page);
+    },
+    sync: () => { if (plan.dead) throw powerIsOff(); },
+    cutAt: (n, damage) => { plan.cut = { n, damage }; },
+    failAt: (n, how) => { plan.misfortunes.set(n, how); },
+    rot: (page, offset, bit) => { m.bits[at(page, offset, 1)]! ^= 1 << bit; count(plan, "rot"); },
+    restarted: () => {
+      plan.dead = true;
+      return powered(size, { ...m, bits: m.bits.slice(), weak: m.weak.slice(), programs: m.programs.slice(), pristine: m.pristine.slice(), wear: m.wear.slice() });
+    },
+  };
+  return flash;
+}
