@@ -5,6 +5,7 @@
  * nothing. It serves one tap at a time and forgets everything but its pending receipts when the power is cut.
  */
 import type { FinishedUse, Given } from "./book.js";
+import { become, clearStop, fallOut, idle, refuse, send, show, stop } from "./ending.js";
 import type { Effect, Input, Verifier, VerifierSettings, VerifierState } from "./events.js";
 import { judgeUse, wrongKind } from "./judge.js";
 import { beaconVerdict } from "./oneway.js";
@@ -13,7 +14,7 @@ import { closeTap, newTap, type Presented, type Tap, type TerminalProfile } from
 import { judgeHandover, judgeInquiry, judgeResume, mayFinish } from "./resume.js";
 import { bytes4, none } from "./transcript.js";
 import { limits } from "../limits.js";
-import { mayBeClear, refusal } from "../refusal.js";
+import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
 import { certificateId } from "../wire/certificate.js";
 import * as m from "../wire/message.js";
@@ -48,33 +49,6 @@ export function step(v: Verifier, input: Input, given: Given): Effect[] {
 
 function isWriting(state: VerifierState): boolean {
   return state === "recording" || state === "recording_reversal" || state === "handing" || state === "closing";
-}
-
-function become(v: Verifier, state: VerifierState, until: number): void {
-  v.state = state;
-  v.deadline = until;
-}
-
-/** The tap's keys are erased when it ends. */
-function idle(v: Verifier): Effect[] {
-  if (v.tap !== undefined) closeTap(v.tap);
-  v.tap = undefined;
-  become(v, "idle", -1);
-  return [{ do: "done" }];
-}
-
-function send(bytes: Uint8Array, last: boolean): Effect {
-  return { do: "send", bytes: bytes, first: false, last: last };
-}
-
-function show(v: Verifier, code: number, since: number): Effect {
-  const p = v.tap === undefined ? undefined : v.tap.presented;
-  const proved = code === 0 || code >= refusal.terminal_unknown;
-  return { do: "show", code: code, since: since, value: proved && p !== undefined ? p.value : undefined, receipt: v.tap === undefined || code !== 0 ? undefined : v.tap.receipt };
-}
-
-function clearStop(code: number): Effect[] {
-  return [{ do: "show", code: code, since: 0, value: undefined, receipt: undefined }, { do: "send", bytes: m.encodeStop(code), first: true, last: true }];
 }
 
 // ---- greeting ---------------------------------------------------------------------------------------------------------
@@ -123,12 +97,6 @@ function ignored(v: Verifier, tap: Tap): Effect[] {
   return stop(v, refusal.bad_message);
 }
 
-/** A hint in clear, for when nothing protected can be said. */
-function stop(v: Verifier, code: number): Effect[] {
-  const said: Effect[] = [show(v, code, 0), send(m.encodeStop(code), true)];
-  return said.concat(idle(v));
-}
-
 function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
   const what = m.decodeAsk(bytes);
   if (what === m.asking.certificate) {
@@ -170,14 +138,6 @@ function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effe
   tap.presented = p;
   if (p.intent === m.intent.use) return use(v, tap, p, given);
   return p.intent === m.intent.resume ? resume(v, tap, p, given) : inquire(v, tap, p, given);
-}
-
-/** A refusal that the handset can believe; in clear only where nothing is protected yet. */
-function refuse(v: Verifier, code: number, since: number, given: Given): Effect[] {
-  const tap = v.tap!;
-  if (!tap.secured) return stop(v, mayBeClear(code) ? code : refusal.bad_message);
-  const said: Effect[] = [show(v, code, since), send(tap.profile!.refusedMessage(tap, code, since, given), true)];
-  return said.concat(idle(v));
 }
 
 // ---- use --------------------------------------------------------------------------------------------------------------
@@ -255,15 +215,6 @@ function letThrough(v: Verifier, given: Given): Effect[] {
     effects.push(send(tap.answer, true));
   }
   return effects;
-}
-
-/** A failed append: the record may or may not exist, so never open; after a restart the journal says. */
-function fallOut(v: Verifier): Effect[] {
-  const said: Effect[] = [{ do: "show", code: refusal.out_of_service, since: 0, value: undefined, receipt: undefined }];
-  if (v.tap !== undefined) said.push(send(m.encodeStop(refusal.out_of_service), true));
-  idle(v);
-  become(v, "out_of_service", -1);
-  return said.concat([{ do: "done" }]);
 }
 
 /** open → idle. The outcome is durable before the next tap's append. */
