@@ -243,8 +243,8 @@ function perform(t: Terminal, e: Effect): Input | undefined {
       if (t.verifier.state === "answered") t.stages.answeredMs = board.clock.monotonicMs();
       writeLine(t);
       return undefined;
-    case "agree": return { type: "agreed", shared: board.keys.agree("agreement", e.publicKey) };
-    case "sign": return { type: "signed", signature: board.keys.sign("signing", e.message) };
+    case "agree": return { type: "agreed", number: e.number, shared: board.keys.agree("agreement", e.publicKey) };
+    case "sign": return { type: "signed", number: e.number, signature: board.keys.sign("signing", e.message) };
     case "append": {
       const done = write(t, e.entry, true);
       t.stages.durableMs = board.clock.monotonicMs();

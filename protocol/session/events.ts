@@ -45,14 +45,15 @@ export type Input =
   | { type: "message"; bytes: Uint8Array }
   /** From a scanner or a send-only handset. */
   | { type: "beacon"; bytes: Uint8Array }
-  | { type: "agreed"; shared: Uint8Array | undefined }
-  | { type: "signed"; signature: Uint8Array | undefined }
+  /** `number` as in the effect that asked: an answer that comes when its tap is over answers nothing. */
+  | { type: "agreed"; number: number; shared: Uint8Array | undefined }
+  | { type: "signed"; number: number; signature: Uint8Array | undefined }
   | { type: "appended" }
   | { type: "append_failed" }
   /** The passage sensor turned. */
   | { type: "turned" }
-  /** The owner's answer to `ask_owner`: 0 given, a refusal code, or −1 when nobody answered. */
-  | { type: "handover"; code: number }
+  /** The owner's answer to `ask_owner` about this receipt: 0 given, a refusal code, or −1 when nobody answered. */
+  | { type: "handover"; receipt: Uint8Array; code: number }
   /** Another terminal asks for the right to finish a receipt of ours (`by`: its certificate or terminal id). */
   | { type: "handover_asked"; by: Uint8Array; receipt: Uint8Array; proof: Uint8Array }
   /** Close all tap numbers up to `tap`, the last one issued. Ignored unless the verifier is at rest. */
@@ -64,9 +65,9 @@ export type Effect =
   /** `first` opens a session of the link; `last` needs no ack, because its loss harms nobody. */
   | { do: "send"; bytes: Uint8Array; first: boolean; last: boolean }
   /** ECDH of the certified agreement key with this point; answered by `agreed`. */
-  | { do: "agree"; publicKey: Uint8Array }
+  | { do: "agree"; number: number; publicKey: Uint8Array }
   /** Signature of the certified signing key; answered by `signed`. */
-  | { do: "sign"; message: Uint8Array }
+  | { do: "sign"; number: number; message: Uint8Array }
   /** Durable before `appended` is said. */
   | { do: "append"; entry: Entry }
   /** Durable before the next `append`; no answer. */
@@ -77,7 +78,7 @@ export type Effect =
   /** Answered by `handover` within 1.5 s, or taken as nobody. `owner`: who made the receipt, or to whom we gave it. */
   | { do: "ask_owner"; owner: Uint8Array; receipt: Uint8Array; proof: Uint8Array }
   /** Our answer to `handover_asked`: 0 given. */
-  | { do: "handover_answer"; to: Uint8Array; code: number }
+  | { do: "handover_answer"; to: Uint8Array; receipt: Uint8Array; code: number }
   /** The handset has no value for what was wanted; the terminal may greet it with another want. */
   | { do: "nothing_to_show" }
   /** The tap ended; the verifier is idle. */
@@ -95,9 +96,11 @@ export interface Verifier {
   /** Monotonic milliseconds, or −1: nothing to wait for. */
   deadline: number;
   tap: Tap | undefined;
+  /** Number of the newest `agree` or `sign`. */
+  asked: number;
   pending: Pending[];
   /** While a handover is being recorded: to whom, and the state to go back to. */
-  handing: { to: Uint8Array; before: VerifierState; deadline: number } | undefined;
+  handing: { to: Uint8Array; receipt: Uint8Array; before: VerifierState; deadline: number } | undefined;
   /** While a reversal is being made. */
   reversing: { use: FinishedUse; reversal: Uint8Array; at: number } | undefined;
 }

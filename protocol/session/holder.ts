@@ -66,7 +66,8 @@ export type HolderInput =
   | { type: "hello"; bytes: Uint8Array; secret: Uint8Array }
   | { type: "message"; bytes: Uint8Array }
   | { type: "confirmed"; yes: boolean }
-  | { type: "signed"; signature: Uint8Array | undefined }
+  /** `number` as in the effect that asked: a signature for a tap that is over answers nothing. */
+  | { type: "signed"; number: number; signature: Uint8Array | undefined }
   | { type: "stored" }
   | { type: "store_failed" }
   | { type: "time" };
@@ -75,7 +76,7 @@ export type HolderEffect =
   | { do: "send"; bytes: Uint8Array; last: boolean }
   /** Answered by `confirmed`. `warning`: the certificate is past its end, in its grace. */
   | { do: "ask_person"; terminal: string; merchant: string; action: number; amount: number; currency: number | undefined; kind: string; warning: boolean }
-  | { do: "sign"; key: Uint8Array; message: Uint8Array }
+  | { do: "sign"; number: number; key: Uint8Array; message: Uint8Array }
   /** Keep for next time: a checked certificate. No answer. */
   | { do: "keep_certificate"; id: Uint8Array; certificate: HeldCertificate }
   /** Durable as newest and unresolved before `stored` is said. */
@@ -94,10 +95,10 @@ export type HolderEffect =
 
 export type HolderState = "ready" | "checking" | "asking" | "proving" | "acknowledging_again" | "presented" | "storing" | "acknowledging" | "acknowledged";
 
-export interface Holder { settings: HolderSettings; state: HolderState; deadline: number; meeting: Meeting | undefined }
+export interface Holder { settings: HolderSettings; state: HolderState; deadline: number; meeting: Meeting | undefined; /** Number of the newest `sign`. */ asked: number }
 
 export function makeHolder(settings: HolderSettings): Holder {
-  return { settings: settings, state: "ready", deadline: -1, meeting: undefined };
+  return { settings: settings, state: "ready", deadline: -1, meeting: undefined, asked: 0 };
 }
 
 /** When `hold` wants an input `time` at the latest, or −1. */
@@ -110,7 +111,7 @@ export function hold(h: Holder, input: HolderInput, given: HolderGiven): HolderE
     case "hello": return meet(h, input.bytes, input.secret, given);
     case "message": return hear(h, input.bytes, given);
     case "confirmed": return h.state === "asking" ? (input.yes ? prove(h, given) : decline(h, m.asking.declined)) : [];
-    case "signed": return signed(h, input.signature, given);
+    case "signed": return input.number === h.asked ? signed(h, input.signature, given) : [];
     case "stored": return h.state === "storing" ? acknowledge(h, given) : [];
     case "store_failed": return h.state === "storing" ? leave(h) : [];
     case "time": return h.deadline >= 0 && given.nowMs >= h.deadline ? leave(h) : [];
@@ -228,7 +229,7 @@ function prove(h: Holder, given: HolderGiven): HolderEffect[] {
   const toSign = profile.proofToSign(t, step);
   if (toSign !== undefined) {
     become(h, "proving", -1);
-    return [{ do: "sign", key: t.held.key, message: toSign }];
+    return [{ do: "sign", number: ++h.asked, key: t.held.key, message: toSign }];
   }
   t.proof = profile.proofMac(t, step, given.crypto);
   return proved(h, given);
@@ -254,7 +255,7 @@ function proved(h: Holder, given: HolderGiven): HolderEffect[] {
   const t = h.meeting!;
   if (t.held.intent !== m.intent.resume || t.held.newest === undefined) return present(h, given);
   become(h, "acknowledging_again", -1);
-  return [{ do: "sign", key: t.held.key, message: acknowledgementToSign(given.crypto, t.held.newest.receipt) }];
+  return [{ do: "sign", number: ++h.asked, key: t.held.key, message: acknowledgementToSign(given.crypto, t.held.newest.receipt) }];
 }
 
 function signed(h: Holder, signature: Uint8Array | undefined, given: HolderGiven): HolderEffect[] {
@@ -328,7 +329,7 @@ function refused(h: Holder, t: Meeting, r: m.Refused): HolderEffect[] {
 function acknowledge(h: Holder, given: HolderGiven): HolderEffect[] {
   const t = h.meeting!;
   become(h, "acknowledging", -1);
-  return [{ do: "sign", key: t.held.key, message: acknowledgementToSign(given.crypto, t.receiptBytes) }];
+  return [{ do: "sign", number: ++h.asked, key: t.held.key, message: acknowledgementToSign(given.crypto, t.receiptBytes) }];
 }
 
 /** `finished` may be followed by how the passage went, so the handset listens on for a while. */

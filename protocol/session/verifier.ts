@@ -21,7 +21,7 @@ import * as m from "../wire/message.js";
 import { encodeReceipt, encodeReversal } from "../wire/receipt.js";
 
 export function makeVerifier(settings: VerifierSettings): Verifier {
-  return { settings: settings, state: "idle", deadline: -1, tap: undefined, pending: [], handing: undefined, reversing: undefined };
+  return { settings: settings, state: "idle", deadline: -1, tap: undefined, asked: 0, pending: [], handing: undefined, reversing: undefined };
 }
 
 /** When `step` wants an input `time` at the latest, or −1. */
@@ -35,16 +35,21 @@ export function step(v: Verifier, input: Input, given: Given): Effect[] {
     case "heard": return greet(v, input.tap, input.secret, given);
     case "message": return hear(v, input.bytes, given);
     case "beacon": return heardBeacon(v, input.bytes, given);
-    case "agreed": return v.state === "agreeing" ? opened(v, input.shared, given) : [];
-    case "signed": return v.state === "signing" ? answer(v, input.signature, given) : v.state === "reversing" ? reversalSigned(v, input.signature) : [];
+    case "agreed": return v.state === "agreeing" && input.number === v.asked ? opened(v, input.shared, given) : [];
+    case "signed": return input.number === v.asked ? signed(v, input.signature, given) : [];
     case "appended": return appended(v, given);
     case "append_failed": return isWriting(v.state) ? fallOut(v) : [];
     case "turned": return v.state === "open" ? passed(v, true, given) : [];
-    case "handover": return v.state === "asking" ? handedOver(v, input.code, given) : [];
+    case "handover": return v.state === "asking" && equal(input.receipt, v.tap!.receiptBytes) ? handedOver(v, input.code, given) : [];
     case "handover_asked": return handOver(v, input.by, input.receipt, input.proof, given);
     case "close": return close(v, input.tap);
     case "time": return timeUp(v, given);
   }
+}
+
+function signed(v: Verifier, signature: Uint8Array | undefined, given: Given): Effect[] {
+  if (v.state === "signing") return answer(v, signature, given);
+  return v.state === "reversing" ? reversalSigned(v, signature) : [];
 }
 
 function isWriting(state: VerifierState): boolean {
@@ -120,7 +125,7 @@ function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effe
     tap.profile = profile;
     if (peer.length === 0) return opened(v, none, given);
     become(v, "agreeing", v.deadline);
-    return [{ do: "agree", publicKey: peer }];
+    return [{ do: "agree", number: ++v.asked, publicKey: peer }];
   }
   const known = m.presentationProfile(bytes);
   return known === "" ? ignored(v, tap) : stop(v, refusal.unsupported_version);
@@ -160,7 +165,7 @@ function use(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
   const toSign = tap.profile!.toSign("receipt", tap.receiptBytes);
   if (toSign === undefined) return answer(v, tap.profile!.mac("receipt", tap.receiptBytes, v.settings, given), given);
   become(v, "signing", v.deadline);
-  return [{ do: "sign", message: toSign }];
+  return [{ do: "sign", number: ++v.asked, message: toSign }];
 }
 
 function answer(v: Verifier, proof: Uint8Array | undefined, given: Given): Effect[] {
@@ -295,7 +300,7 @@ function reverseOverdue(v: Verifier, given: Given): Effect[] {
   become(v, "reversing", -1);
   const toSign = profile.toSign("credit", reversal);
   if (toSign === undefined) return reversalSigned(v, profile.mac("credit", reversal, v.settings, given));
-  return [{ do: "sign", message: toSign }];
+  return [{ do: "sign", number: ++v.asked, message: toSign }];
 }
 
 function profileOf(v: Verifier, letter: string): TerminalProfile | undefined {
@@ -315,9 +320,9 @@ function reversalSigned(v: Verifier, proof: Uint8Array | undefined): Effect[] {
 function handOver(v: Verifier, by: Uint8Array, receiptBytes: Uint8Array, proof: Uint8Array, given: Given): Effect[] {
   const atRest = v.state === "idle" || v.state === "greeted" || v.state === "answered";
   const found = atRest ? judgeHandover(by, receiptBytes, proof, v.settings, given) : { code: refusal.busy, entry: undefined };
-  if (found.entry === undefined) return [{ do: "handover_answer", to: by, code: found.code }];
+  if (found.entry === undefined) return [{ do: "handover_answer", to: by, receipt: receiptBytes, code: found.code }];
   forget(v, receiptBytes);
-  v.handing = { to: by, before: v.state, deadline: v.deadline };
+  v.handing = { to: by, receipt: receiptBytes, before: v.state, deadline: v.deadline };
   become(v, "handing", -1);
   return [{ do: "append", entry: found.entry }];
 }
@@ -326,7 +331,7 @@ function handed(v: Verifier): Effect[] {
   const h = v.handing!;
   v.handing = undefined;
   become(v, h.before, h.deadline);
-  return [{ do: "handover_answer", to: h.to, code: 0 }];
+  return [{ do: "handover_answer", to: h.to, receipt: h.receipt, code: 0 }];
 }
 
 /** `closed` is said only after every open tap and pending receipt has been dropped: it is final. */

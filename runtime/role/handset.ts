@@ -98,7 +98,7 @@ function drive(h: Handset, input: HolderInput): void {
 function perform(h: Handset, e: HolderEffect): HolderInput | undefined {
   switch (e.do) {
     case "send": links.send(h.link, e.bytes, { first: false, last: e.last }); writeLine(h); return undefined;
-    case "sign": return { type: "signed", signature: h.board.keys.sign("value " + hex(e.key), e.message) };
+    case "sign": return { type: "signed", number: e.number, signature: h.board.keys.sign("value " + hex(e.key), e.message) };
     case "store": return { type: store(h, e) ? "stored" : "store_failed" };
     case "keep_certificate": keepCertificate(h.wallet, e.id, e.certificate); return undefined;
     case "resolved":

@@ -41,6 +41,8 @@ export interface Sync {
   /** The host's question we answer with the next *wait*. */
   questionNumber: number;
   answerCode: number;
+  /** The receipt that our question to its owner is about. */
+  asked: Uint8Array;
   /** Sets the machine's clock from the host's signed answer to our own nonce; quality 3. */
   onTime: ((at: number) => void) | undefined;
 }
@@ -59,7 +61,7 @@ export function makeSync(terminal: Terminal): Sync {
   };
   return {
     terminal: terminal, who: who, outstanding: { talk: undefined, ask: undefined, wait: undefined }, notBeforeMs: { talk: 0, ask: 0, wait: 0 }, failures: { talk: 0, ask: 0, wait: 0 },
-    nextPullMs: 0, renewed: false, questionNumber: 0, answerCode: 0, onTime: undefined,
+    nextPullMs: 0, renewed: false, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
   };
 }
 
@@ -126,6 +128,7 @@ function keyOr(s: Sync, name: string): Uint8Array | undefined {
 function ask(s: Sync): Letter | undefined {
   const question = s.terminal.question;
   s.terminal.question = undefined;
+  if (question !== undefined) s.asked = question.receipt;
   return question === undefined ? undefined : post(s, messageType.handoverAsk, encodeHandoverAsk(question));
 }
 
@@ -160,7 +163,7 @@ export function failed(s: Sync, slot: Slot): void {
   s.failures[slot]++;
   s.terminal.book.onLine = false;
   s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + Math.min(retryMostMs, retryMs * s.failures[slot]);
-  if (slot === "ask" && out !== undefined) drive(s.terminal, { type: "handover", code: -1 });
+  if (slot === "ask" && out !== undefined) drive(s.terminal, { type: "handover", receipt: s.asked, code: -1 });
 }
 
 function confirmThrough(s: Sync, body: Uint8Array): void {
@@ -251,7 +254,7 @@ export function adoptKeys(t: Terminal): void {
 
 function takeCode(s: Sync, body: Uint8Array): void {
   const said = decodeHandoverCode(body);
-  drive(s.terminal, { type: "handover", code: said === undefined ? -1 : said.code });
+  drive(s.terminal, { type: "handover", receipt: s.asked, code: said === undefined ? -1 : said.code });
 }
 
 /** The host asks for another terminal: the verifier answers at once, durably if it gives. */

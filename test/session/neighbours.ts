@@ -18,8 +18,8 @@ export const idOf = (s: Station): Uint8Array => certificateId(crypto, s.terminal
 export function driveQuestion(owner: Station, by: Station, receipt: Uint8Array, proof: Uint8Array): void {
   drive(owner.terminal, { type: "handover_asked", by: idOf(by), receipt, proof });
 }
-export function driveHandover(asker: Station, code: number): void {
-  drive(asker.terminal, { type: "handover", code });
+export function driveHandover(asker: Station, receipt: Uint8Array, code: number): void {
+  drive(asker.terminal, { type: "handover", receipt, code });
 }
 /** The holder walks through. */
 export function finish(s: Station): void {

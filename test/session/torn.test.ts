@@ -196,10 +196,10 @@ describe("S11: at another terminal", () => {
   function answerHandover(asker: Station, owner: Station | undefined): void {
     const q = asker.terminal.question!;
     asker.terminal.question = undefined;
-    if (owner === undefined) { driveHandover(asker, -1); return; }
+    if (owner === undefined) { driveHandover(asker, q.receipt, -1); return; }
     owner.terminal.handoverAnswers = [];
     driveQuestion(owner, asker, q.receipt, q.proof);
-    driveHandover(asker, owner.terminal.handoverAnswers[0]!.code);
+    driveHandover(asker, q.receipt, owner.terminal.handoverAnswers[0]!.code);
   }
 
   function torn() {
