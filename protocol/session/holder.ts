@@ -128,9 +128,17 @@ function leave(h: Holder): HolderEffect[] {
   const t = h.meeting;
   if (t !== undefined) t.secret.fill(0);
   if (t !== undefined && t.channel !== undefined) { t.channel.toTerminal.fill(0); t.channel.toHandset.fill(0); }
+  const met = keepMet(t);
   h.meeting = undefined;
   become(h, "ready", -1);
-  return [{ do: "done" }];
+  return met.concat([{ do: "done" }]);
+}
+
+/** A certificate that was met and checked is kept once the tap has ended: nobody stands before a gate and waits for that write. */
+function keepMet(t: Meeting | undefined): HolderEffect[] {
+  if (t === undefined || t.certificate === undefined || t.certificateKept) return [];
+  t.certificateKept = true;
+  return [{ do: "keep_certificate", id: t.hello.terminal, certificate: t.certificate }];
 }
 
 function decline(h: Holder, what: number): HolderEffect[] {
@@ -153,6 +161,10 @@ function meet(h: Holder, bytes: Uint8Array, secret: Uint8Array, given: HolderGiv
   if (h.state === "storing" || h.state === "acknowledging") return [];
   const version = m.helloVersion(bytes);
   if (version < 0) return [];
+  return keepMet(h.meeting).concat(greeted(h, bytes, version, secret, given));
+}
+
+function greeted(h: Holder, bytes: Uint8Array, version: number, secret: Uint8Array, given: HolderGiven): HolderEffect[] {
   const hello = m.decodeHello(bytes);
   if (hello === undefined) {
     const said: HolderEffect[] = version === m.protocolVersion ? [] : [{ do: "show", code: refusal.unsupported_version, since: 0, help: 2 }];
@@ -162,11 +174,11 @@ function meet(h: Holder, bytes: Uint8Array, secret: Uint8Array, given: HolderGiv
   if (held === undefined) return decline(h, m.asking.nothing_to_show);
   h.meeting = {
     hello: hello, helloBytes: bytes, secret: secret, held: held, newest: held.newest === undefined ? undefined : decodeReceipt(held.newest.receipt), certificate: undefined,
-    transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
+    certificateKept: false, transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
   };
   if (held.profile === "B") return ask(h, { trusted: true, warning: false, most: 0 }, given);
   const known = given.wallet.certificate(hello.terminal);
-  if (known !== undefined) return trust(h, known, given);
+  if (known !== undefined) { h.meeting.certificateKept = true; return trust(h, known, given); }
   become(h, "checking", given.nowMs + limits.answerWithinMs);
   return [{ do: "send", bytes: m.encodeAsk(m.asking.certificate), last: false }];
 }
@@ -201,8 +213,7 @@ function trust(h: Holder, certificate: HeldCertificate, given: HolderGiven): Hol
   const found = checkCertificate(certificate, t.hello, t.held, h.settings, given);
   if (!found.trusted) return decline(h, m.asking.not_trusted);
   t.certificate = certificate;
-  const kept: HolderEffect[] = [{ do: "keep_certificate", id: t.hello.terminal, certificate: certificate }];
-  return kept.concat(ask(h, found, given));
+  return ask(h, found, given);
 }
 
 /** Above the holder's silent limit a person decides, seeing who asks for what. */
@@ -343,9 +354,11 @@ function ended(h: Holder, bytes: Uint8Array, given: HolderGiven): HolderEffect[]
   t.receiptBytes = receiptBytes;
   const valueId = receipt.valueId;
   switch (said.code) {
-    case m.outcome.finished:
+    case m.outcome.finished: {
       become(h, "acknowledged", given.nowMs + limits.passageMs + limits.answerWithinMs);
-      return [{ do: "resolved", valueId: valueId, counter: receipt.counter, outcome: "finished" }];
+      const finished: HolderEffect[] = [{ do: "resolved", valueId: valueId, counter: receipt.counter, outcome: "finished" }];
+      return finished.concat(keepMet(t));
+    }
     case m.outcome.turned: {
       const turned: HolderEffect[] = [{ do: "resolved", valueId: valueId, counter: receipt.counter, outcome: "turned" }];
       return turned.concat(leave(h));

@@ -16,6 +16,8 @@ export interface Meeting {
   held: Held;
   newest: Receipt | undefined;
   certificate: HeldCertificate | undefined;
+  /** The certificate was handed to the wallet, or was there before. */
+  certificateKept: boolean;
   transcript: Uint8Array;
   channel: Channel | undefined;
   proof: Uint8Array;
