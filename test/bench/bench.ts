@@ -8,8 +8,9 @@ import { parseArgs } from "node:util";
 import { meets, type Measure, type Table } from "./measure.js";
 import { printed } from "./print.js";
 import { bytes } from "./bytes.js";
+import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes];
+const measures: readonly Measure[] = [bytes, writes];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 
@@ -61,6 +62,8 @@ function usage(problem: string): number {
   return 2;
 }
 
+// Who looks at the head of the tables closes the pipe: nothing is wrong then.
+process.stdout.on("error", () => process.exit(0));
 try {
   process.exitCode = await main();
 } catch (error) {
