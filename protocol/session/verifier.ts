@@ -137,7 +137,7 @@ function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effe
   const p = shared === undefined ? undefined : tap.profile!.open(tap, shared, v.settings, given);
   if (p === undefined) return tap.secured ? refuse(v, refusal.bad_message, 0, given) : stop(v, refusal.bad_message);
   if (given.book.journalFull()) return refuse(v, refusal.terminal_full, 0, given);
-  if (wrongKind(p.value, v.settings.want)) return refuse(v, refusal.wrong_kind, 0, given);
+  if (wrongKind(p.value, tap.want)) return refuse(v, refusal.wrong_kind, 0, given);
   const code = tap.profile!.genuine(tap, p, v.settings, given);
   if (code !== 0) return refuse(v, code, 0, given);
   tap.presented = p;
