@@ -334,10 +334,10 @@ function handed(v: Verifier): Effect[] {
   return [{ do: "handover_answer", to: h.to, receipt: h.receipt, code: 0 }];
 }
 
-/** `closed` is said only after every open tap and pending receipt has been dropped: it is final. */
+/** `closed` is said only after every open tap and pending receipt up to it has been dropped: it is final. */
 function close(v: Verifier, tapNumber: number): Effect[] {
   if (v.state !== "idle") return [];
-  v.pending = [];
+  v.pending = v.pending.filter((x) => x.tap > tapNumber);
   become(v, "closing", -1);
   return [{ do: "append", entry: { kind: "closed", tap: tapNumber } }];
 }
