@@ -101,8 +101,7 @@ function rule(asked: Asked, notice: UseNotice | undefined, given: Given): Verdic
   const code = evaluate(value, {
     action: asked.want.action, amount: asked.want.amount, at: given.at, quality: given.quality,
     spent: spentBefore(asked.newest, asked.undone) + beaconUses(value, notice),
-    lastAction: asked.newest === undefined || asked.undone ? 0 : asked.newest.action,
-    lastAt: asked.newest === undefined || asked.undone ? 0 : lastUse(asked.newest, notice),
+    lastAction: lastAction(asked), lastAt: asked.newest === undefined || asked.undone ? 0 : lastUse(asked.newest, notice),
     usesToday: notice === undefined ? 0 : notice.usesToday, zones: asked.zones,
   });
   const leaves = asked.want.action === action.exit;
@@ -111,6 +110,13 @@ function rule(asked: Asked, notice: UseNotice | undefined, given: Given): Verdic
     return verdict(code === refusal.clock_unknown && timeMayLack(asked) ? 0 : code, 0);
   }
   return verdict(code, code === refusal.not_yet_valid ? value.notBefore : code === refusal.expired ? value.expires : 0);
+}
+
+/** Whoever left, and did not get out, is still inside; whoever entered, and did not get in, is outside. */
+function lastAction(asked: Asked): number {
+  if (asked.newest === undefined) return 0;
+  if (!asked.undone) return asked.newest.action;
+  return asked.newest.action === action.exit ? action.enter : 0;
 }
 
 /** Uses by beacon stand outside the chain until the host books them into the next base. */
