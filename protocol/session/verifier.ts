@@ -58,14 +58,16 @@ function isWriting(state: VerifierState): boolean {
 
 // ---- greeting ---------------------------------------------------------------------------------------------------------
 
-/** idle → greeted: tap number + 1, fresh ephemeral, hello. A new handset ends a tap that nobody acknowledged. */
+/** idle → greeted: tap number + 1, fresh ephemeral, hello. A new handset ends a tap that nobody acknowledged; a secret that is no key greets nobody. */
 function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given): Effect[] {
   if (v.state === "open") return clearStop(refusal.busy);
   if (v.state !== "idle" && v.state !== "greeted" && v.state !== "answered") return [];
   if (v.tap !== undefined) closeTap(v.tap);
   const s = v.settings;
   const certified = s.certificate !== undefined;
-  const nonce = certified ? given.crypto.publicKey(secret)!.subarray(1) : secret.subarray(0, 8);
+  const point = certified ? given.crypto.publicKey(secret) : secret;
+  if (point === undefined) return idle(v);
+  const nonce = certified ? point.subarray(1) : secret.subarray(0, 8);
   const terminal = certified ? certificateId(given.crypto, s.certificate!.signed.claims) : s.terminalId;
   const hello = m.encodeHello({
     version: m.protocolVersion, offer: offered(s), tap: bytes4(tapNumber), nonce: nonce, terminal: terminal, want: s.want,
