@@ -123,15 +123,21 @@ function become(h: Holder, state: HolderState, until: number): void {
   h.deadline = until;
 }
 
-/** Whatever is durable decides; the tap's keys are erased. */
-function leave(h: Holder): HolderEffect[] {
+/** Ends a meeting, if there is one: its keys are erased, its certificate is kept. */
+function forget(h: Holder): HolderEffect[] {
   const t = h.meeting;
-  if (t !== undefined) t.secret.fill(0);
-  if (t !== undefined && t.channel !== undefined) { t.channel.toTerminal.fill(0); t.channel.toHandset.fill(0); }
-  const met = keepMet(t);
   h.meeting = undefined;
+  if (t === undefined) return [];
+  t.secret.fill(0);
+  if (t.channel !== undefined) { t.channel.toTerminal.fill(0); t.channel.toHandset.fill(0); }
+  return keepMet(t);
+}
+
+/** Whatever is durable decides. */
+function leave(h: Holder): HolderEffect[] {
+  const kept = forget(h);
   become(h, "ready", -1);
-  return met.concat([{ do: "done" }]);
+  return kept.concat([{ do: "done" }]);
 }
 
 /** A certificate that was met and checked is kept once the tap has ended: nobody stands before a gate and waits for that write. */
@@ -161,7 +167,7 @@ function meet(h: Holder, bytes: Uint8Array, secret: Uint8Array, given: HolderGiv
   if (h.state === "storing" || h.state === "acknowledging") return [];
   const version = m.helloVersion(bytes);
   if (version < 0) return [];
-  return keepMet(h.meeting).concat(greeted(h, bytes, version, secret, given));
+  return forget(h).concat(greeted(h, bytes, version, secret, given));
 }
 
 function greeted(h: Holder, bytes: Uint8Array, version: number, secret: Uint8Array, given: HolderGiven): HolderEffect[] {
