@@ -120,6 +120,7 @@ function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
 
 function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effect[] {
   tap.presentation = bytes;
+  tap.heard = bytes;
   tap.answer = undefined;
   for (const profile of v.settings.profiles) {
     const peer = profile.peer(bytes);
@@ -175,7 +176,6 @@ function answer(v: Verifier, proof: Uint8Array | undefined, given: Given): Effec
   if (proof === undefined) return fallOut(v);
   tap.proof = proof;
   remember(v, tap);
-  tap.heard = tap.presentation;
   tap.answer = tap.profile!.grantedMessage(tap, { receipt: tap.receipt!, bytes: tap.receiptBytes, proof: proof }, given);
   become(v, "answered", given.nowMs + limits.acknowledgementWithinMs);
   return [send(tap.answer, false)];
