@@ -11,6 +11,7 @@ import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
 import { certificateId, terminalRole } from "../wire/certificate.js";
 import type { HandoverEntry } from "../wire/entry.js";
+import type { Want } from "../wire/message.js";
 import { decodeReceipt, receiptKind, type Receipt } from "../wire/receipt.js";
 import { digest16 } from "../wire/value.js";
 
@@ -40,7 +41,21 @@ export type Resume =
   | { then: "undone"; use: FinishedUse }
   | { then: "refuse"; verdict: Verdict };
 
-export function judgeResume(p: Presented, s: VerifierSettings, given: Given): Resume {
+export function judgeResume(p: Presented, want: Want, s: VerifierSettings, given: Given): Resume {
+  const found = whatStands(p, s, given);
+  if (found.then === "refuse" || found.then === "undone") return found;
+  const here = wantedHere(p, want, s);
+  return here.code === 0 ? found : { then: "refuse", verdict: here };
+}
+
+/** A receipt opens only where the same is wanted: what was torn at one price is not carried away at another. */
+function wantedHere(p: Presented, want: Want, s: VerifierSettings): Verdict {
+  if (p.newest!.action !== want.action || p.newest!.amount !== want.amount) return verdict(refusal.finish_elsewhere, 0);
+  const inZone = p.value.zones.length === 0 || p.value.zones.some((zone) => s.zones.indexOf(zone) >= 0);
+  return verdict(inZone ? 0 : refusal.wrong_zone, 0);
+}
+
+function whatStands(p: Presented, s: VerifierSettings, given: Given): Resume {
   const receipt = p.newest!;
   const used = given.book.finished(receipt.valueId, receipt.counter);
   if (used !== undefined) return again(used, p, s, given);

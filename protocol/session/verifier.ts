@@ -256,7 +256,7 @@ function resume(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
   tap.receipt = p.newest!;
   tap.receiptBytes = p.newestBytes;
   tap.proof = p.newestProof;
-  const found = judgeResume(p, v.settings, given);
+  const found = judgeResume(p, tap.want, v.settings, given);
   switch (found.then) {
     case "record": return record(v, tap, p.acknowledged!, true);
     case "reopen":
