@@ -14,7 +14,7 @@ import { none } from "./transcript.js";
 import type { HandsetProfile, Meeting } from "./meeting.js";
 import type { Crypto } from "../crypto/crypto.js";
 import { limits } from "../limits.js";
-import { refusal } from "../refusal.js";
+import { helpNumber, refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, type SignedClaims } from "../wire/certificate.js";
 import * as m from "../wire/message.js";
@@ -152,6 +152,12 @@ function decline(h: Holder, what: number): HolderEffect[] {
   return said.concat(leave(h));
 }
 
+/** No common version or profile: nothing is revealed, and the holder is told. */
+function unsupported(h: Holder): HolderEffect[] {
+  const said: HolderEffect[] = [{ do: "show", code: refusal.unsupported_version, since: 0, help: helpNumber(refusal.unsupported_version) }];
+  return said.concat(decline(h, m.asking.declined));
+}
+
 function showAndLeave(h: Holder, code: number, since: number, help: number): HolderEffect[] {
   const said: HolderEffect[] = [{ do: "show", code: code, since: since, help: help }];
   return said.concat(leave(h));
@@ -172,12 +178,11 @@ function meet(h: Holder, bytes: Uint8Array, secret: Uint8Array, given: HolderGiv
 
 function greeted(h: Holder, bytes: Uint8Array, version: number, secret: Uint8Array, given: HolderGiven): HolderEffect[] {
   const hello = m.decodeHello(bytes);
-  if (hello === undefined) {
-    const said: HolderEffect[] = version === m.protocolVersion ? [] : [{ do: "show", code: refusal.unsupported_version, since: 0, help: 2 }];
-    return said.concat(decline(h, m.asking.declined));
-  }
+  if (hello === undefined) return version === m.protocolVersion ? decline(h, m.asking.declined) : unsupported(h);
+  if ((hello.offer & (m.offer.profileA | m.offer.profileB)) === 0) return unsupported(h);
   const held = given.wallet.choose(hello);
   if (held === undefined) return decline(h, m.asking.nothing_to_show);
+  if ((hello.offer & (held.profile === "A" ? m.offer.profileA : m.offer.profileB)) === 0) return unsupported(h);
   h.meeting = {
     hello: hello, helloBytes: bytes, secret: secret, held: held, newest: held.newest === undefined ? undefined : decodeReceipt(held.newest.receipt), certificate: undefined,
     certificateKept: false, transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,

@@ -16,6 +16,7 @@ import { bytes4, none } from "./transcript.js";
 import { limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
+import { scan } from "../wire/cbor.js";
 import { certificateId } from "../wire/certificate.js";
 import * as m from "../wire/message.js";
 import { encodeReceipt, encodeReversal } from "../wire/receipt.js";
@@ -118,6 +119,7 @@ function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
   return said.concat(idle(v));
 }
 
+/** Well-formed, and of no shape that is spoken here: from the future, or for a profile that this terminal lacks. */
 function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effect[] {
   tap.presentation = bytes;
   tap.heard = bytes;
@@ -130,8 +132,7 @@ function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effe
     become(v, "agreeing", v.deadline);
     return [{ do: "agree", number: ++v.asked, publicKey: peer }];
   }
-  const known = m.presentationProfile(bytes);
-  return known === "" ? ignored(v, tap) : stop(v, refusal.unsupported_version);
+  return scan(bytes, false) ? stop(v, refusal.unsupported_version) : ignored(v, tap);
 }
 
 /** Opens what is shown, proves it, and judges it. */

@@ -237,12 +237,6 @@ export function decodePresentation(bytes: Uint8Array): { ephemeral: Uint8Array; 
   return done(r) && itemsOf(bytes) === 3 ? p : undefined;
 }
 
-/** Which profile's shape a presentation has: "A", "B", or "" for neither. */
-export function presentationProfile(bytes: Uint8Array): string {
-  const items = itemsOf(bytes);
-  return items === 3 ? "A" : items === 7 || items === 8 ? "B" : "";
-}
-
 /** `[type, sealed]` of answer, acknowledgement and outcome. */
 export function encodeSealed(number: number, sealed: Uint8Array): Uint8Array {
   const w = start(2, number);
