@@ -51,11 +51,13 @@ async function totalAfter(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | un
   return own.state === "finished" ? newest.after : newest.after - newest.amount;
 }
 
+/** Moves the base and nothing else: action and time are of the step before, so that pass-back and intervals go on from there. */
 async function sign(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, previous: Uint8Array, after: number): Promise<Refreshed> {
   const counter = (newest?.counter ?? 0) + 1;
+  const before = newest?.after === after ? newest : undefined;
   const receipt = encodeReceipt({
-    kind: receiptKind.host, terminal: new Uint8Array(8), tap: new Uint8Array(4), valueId: new Uint8Array(Buffer.from(v.value_id, "hex")), counter, previous, action: action.pay, amount: 0, after,
-    at: c.now(), quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
+    kind: receiptKind.host, terminal: new Uint8Array(8), tap: new Uint8Array(4), valueId: new Uint8Array(Buffer.from(v.value_id, "hex")), counter, previous, amount: 0, after,
+    action: before?.action ?? action.pay, at: before?.at ?? 0, quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
   });
   const signature = c.keys.sign("values", receiptToSign(receipt));
   await tx.insertInto("host_receipt").values({ digest: toHex(digest16(c.crypto, receipt)), value_id: v.value_id, counter, receipt, signature }).execute();

@@ -5,7 +5,7 @@
 import { refusal } from "../refusal.js";
 import { evaluate } from "../rule.js";
 import type { Want } from "../wire/message.js";
-import { action, receiptKind, type Base, type Receipt } from "../wire/receipt.js";
+import { action, type Base, type Receipt } from "../wire/receipt.js";
 import { keyClass, undeterminedPolicy, unit, type Value } from "../wire/value.js";
 import type { Given, Ladder, UseNotice } from "./book.js";
 
@@ -101,7 +101,7 @@ function rule(asked: Asked, notice: UseNotice | undefined, given: Given): Verdic
   const code = evaluate(value, {
     action: asked.want.action, amount: asked.want.amount, at: given.at, quality: given.quality,
     spent: spentBefore(asked.newest, asked.undone) + beaconUses(value, notice),
-    lastAction: lastAction(asked), lastAt: asked.newest === undefined || asked.undone ? 0 : lastUse(asked.newest, notice),
+    lastAction: lastAction(asked), lastAt: asked.newest === undefined || asked.undone ? 0 : asked.newest.at,
     usesToday: notice === undefined ? 0 : notice.usesToday, zones: asked.zones,
   });
   const leaves = asked.want.action === action.exit;
@@ -122,12 +122,6 @@ function lastAction(asked: Asked): number {
 /** Uses by beacon stand outside the chain until the host books them into the next base. */
 function beaconUses(value: Value, notice: UseNotice | undefined): number {
   return notice === undefined || value.unit !== unit.uses ? 0 : notice.beaconUses;
-}
-
-/** A host receipt is no use: an interval counts from the use before it, where that is known. */
-function lastUse(newest: Receipt, notice: UseNotice | undefined): number {
-  if (newest.kind === receiptKind.use) return newest.at;
-  return notice === undefined ? 0 : notice.lastAt;
 }
 
 /** Without a clock the value's own policy answers; a grant without clauses needs none, since its epoch is the coarse one. */

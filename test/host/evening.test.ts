@@ -20,6 +20,7 @@ import { openSetup } from "../../runtime/setup.js";
 import { beginClaim, finishClaim } from "../../runtime/sync/claim.js";
 import { failed, makeSync, nextLetter, slots, takeAnswer } from "../../runtime/sync/sync.js";
 import { closeNow, makeTerminal, poll, type Terminal } from "../../runtime/terminal.js";
+import { action } from "../../protocol/wire/receipt.js";
 import { newestReceipt } from "../../runtime/value/wallet.js";
 import { refusal } from "../../protocol/refusal.js";
 
@@ -157,6 +158,7 @@ test("S11: revoked at the host, refused at the gate after its next sync; a new b
   await talkAll(gateC);
   expect(await refresh(phone, v.value.valueId)).toBe(0);
   expect(newestReceipt(v)!.base).toMatchObject({ counter: 2, spent: 1 });
+  expect(newestReceipt(v)!.action).toBe(action.enter);
   tapHere(phone, gateC);
   expect(newestReceipt(v)!.after).toBe(2);
   await api("POST", `/api/values/${valueId}/status`, { state: "revoked", why: "test" });
