@@ -60,9 +60,7 @@ test("a signature that the secure element makes too late is no receipt of the ne
   const given = (nowMs: number) => ({ nowMs, at: core, quality: 2, crypto: nodeCrypto, book: bookView(gate.book) });
   const present = (): Uint8Array => {
     greet(gate);
-    while (gate.out.length > 0) hear(hand, gate.out.shift()!);
-    drive(gate, { type: "message", bytes: hand.out.shift()! });
-    while (gate.out.length > 0) hear(hand, gate.out.shift()!);
+    hear(hand, gate.out.shift()!);
     return hand.out.shift()!;
   };
   const keyed = (bytes: Uint8Array): number => {
@@ -71,11 +69,10 @@ test("a signature that the secure element makes too late is no receipt of the ne
     expect(sign.do).toBe("sign");
     return sign.number;
   };
+  tapOnce(hand, gate);
   const first = keyed(present());
   step(gate.verifier, { type: "time" }, given(1e6));
-  greet(gate);
-  hear(hand, gate.out.shift()!);
-  const second = keyed(hand.out.shift()!);
+  const second = keyed(present());
   expect(step(gate.verifier, { type: "signed", number: first, signature: new Uint8Array(64) }, given(0))).toEqual([]);
   expect(gate.verifier.pending).toEqual([]);
   expect(step(gate.verifier, { type: "signed", number: second, signature: new Uint8Array(64) }, given(0))[0]!.do).toBe("send");
