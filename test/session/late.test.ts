@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { makePhone, makeStation, makeWorld, tap, ticket, wait, type Phone, type Station } from "./world.js";
-import { drive, greet, hear, makeGate, makeHand, makeMint, secretOf, start as core, tapOnce } from "./core.js";
+import { greet, hear, makeGate, makeHand, makeMint, secretOf, start as core, tapOnce } from "./core.js";
 import { driveHandover, finish, know } from "./neighbours.js";
 import { refusal } from "../../protocol/refusal.js";
 import { intent } from "../../protocol/wire/message.js";
