@@ -6,11 +6,10 @@
  * A new kind of value is a new rule, not new terminal code; a terminal that meets a clause it does not know refuses
  * cleanly. Facts that only the terminal knows (uses today, its zones) are given; nothing here reads a clock.
  */
-import { done, peekMajor, readArray, readInt, reader, finish, writeArray, writeInt, writer } from "./wire/cbor.js";
-import { flag, type Value } from "./wire/value.js";
+import { done, reader, finish, writeArray, writeInt, writer } from "./wire/cbor.js";
+import { flag, readClauses, type Value } from "./wire/value.js";
 import { action } from "./wire/receipt.js";
 import { refusal } from "./refusal.js";
-import { limits } from "./limits.js";
 
 /** Clause codes. Arguments stand behind each; times are UTC seconds. */
 export const clause = {
@@ -148,19 +147,6 @@ const argumentsOf = [-1, 1, 1, 1, 2, 2, 4, 2];
 /** The clauses of a rule, or undefined when the bytes are no rule; `understood` is false for clauses from the future. */
 export function decodeRule(bytes: Uint8Array): Clauses | undefined {
   const r = reader(bytes);
-  const count = readArray(r);
-  if (count > limits.clausesMax) return undefined;
-  const rule: Clauses = { list: [], understood: true };
-  for (let i = 0; i < count && !r.bad; i++) {
-    const items = readArray(r);
-    if (items < 1 || items > 8) return undefined;
-    const c: number[] = [];
-    for (let j = 0; j < items && !r.bad; j++) {
-      if (peekMajor(r) > 1) return undefined;
-      c.push(readInt(r));
-    }
-    if (argumentsOf[c[0]!] !== items - 1) rule.understood = false;
-    rule.list.push(c);
-  }
-  return done(r) ? rule : undefined;
+  const list = readClauses(r);
+  return done(r) ? { list: list, understood: list.every((c) => argumentsOf[c[0]!] === c.length - 1) } : undefined;
 }

@@ -2,7 +2,7 @@
  * What a terminal journals and the host takes in, entry by entry, in the order it happened. A finished record is what
  * money is paid for; the others say what became of it, or that nothing more will (`tap.md` §3, §4).
  */
-import { done, fail, finish, readArray, readBool, readBytes, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeText, writer } from "./cbor.js";
+import { done, fail, finish, readArray, readBool, readBytes, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeText, writer, type Reader } from "./cbor.js";
 
 /** `finished`: the record itself, and what a terminal needs of its value to start again without decoding every claim. */
 export interface FinishedEntry {
@@ -110,38 +110,56 @@ export function decodeEntry(bytes: Uint8Array): Entry | undefined {
     case number.beacon:
       expected = 9;
       e = {
-        kind: "beacon", beacon: readBytes(r), valueId: readBytes(r, 8), step: readUint(r), zone: readUint(r), action: readUint(r), expires: readUint(r),
-        at: readUint(r), quality: readUint(r),
+        kind: "beacon", beacon: readBytes(r), valueId: readBytes(r, 8), step: readUint(r), zone: readUint(r), action: readAction(r, 1), expires: readUint(r),
+        at: readUint(r), quality: readQuality(r),
       };
       break;
     case number.outcome:
       expected = 6;
-      e = { kind: "outcome", valueId: readBytes(r, 8), counter: readUint(r), turned: readBool(r), at: readUint(r), quality: readUint(r) };
+      e = { kind: "outcome", valueId: readBytes(r, 8), counter: readUint(r), turned: readBool(r), at: readUint(r), quality: readQuality(r) };
       break;
     case number.reopened:
       expected = 5;
-      e = { kind: "reopened", valueId: readBytes(r, 8), counter: readUint(r), at: readUint(r), quality: readUint(r) };
+      e = { kind: "reopened", valueId: readBytes(r, 8), counter: readUint(r), at: readUint(r), quality: readQuality(r) };
       break;
     case number.reversal: expected = 3; e = { kind: "reversal", reversal: readBytes(r), proof: readBytes(r) }; break;
     case number.handover:
       expected = 7;
       e = {
-        kind: "handover", valueId: readBytes(r, 8), counter: readUint(r), to: readBytes(r, 8), receiptDigest: readBytes(r, 16), at: readUint(r), quality: readUint(r),
+        kind: "handover", valueId: readBytes(r, 8), counter: readUint(r), to: readBytes(r, 8), receiptDigest: readBytes(r, 16), at: readUint(r), quality: readQuality(r),
       };
       break;
     case number.closed: expected = 2; e = { kind: "closed", tap: readUint(r) }; break;
-    case number.boot: expected = 4; e = { kind: "boot", boot: readUint(r), at: readUint(r), quality: readUint(r) }; break;
+    case number.boot: expected = 4; e = { kind: "boot", boot: readUint(r), at: readUint(r), quality: readQuality(r) }; break;
     case number.ceiling: expected = 2; e = { kind: "ceiling", tap: readUint(r) }; break;
-    case number.refused: expected = 5; e = { kind: "refused", code: readUint(r), valueId: readBytes(r), at: readUint(r), quality: readUint(r) }; break;
+    case number.refused: expected = 5; e = { kind: "refused", code: readUint(r), valueId: readIdOrNone(r), at: readUint(r), quality: readQuality(r) }; break;
     case number.notice:
       expected = 12;
       e = {
         kind: "notice", valueId: readBytes(r, 8), counter: readUint(r), spentOnBase: readUint(r), baseCounter: readUint(r), day: readUint(r), usesToday: readUint(r),
-        lastAction: readUint(r), lastAt: readUint(r), ownerSequence: readUint(r), beaconUses: readUint(r), expires: readUint(r),
+        lastAction: readAction(r, 0), lastAt: readUint(r), ownerSequence: readUint(r), beaconUses: readUint(r), expires: readUint(r),
       };
       break;
     case number.incident: expected = 4; e = { kind: "incident", what: readText(r), first: readBytes(r), second: readBytes(r) }; break;
   }
   if (items !== expected) fail(r);
   return done(r) ? e : undefined;
+}
+
+function readQuality(r: Reader): number {
+  const quality = readUint(r);
+  if (quality > 3) fail(r);
+  return quality;
+}
+/** `action`, or 0 for none yet where `least` is 0. */
+function readAction(r: Reader, least: number): number {
+  const action = readUint(r);
+  if (action < least || action > 4) fail(r);
+  return action;
+}
+/** Of a value that was never read there is no id. */
+function readIdOrNone(r: Reader): Uint8Array {
+  const id = readBytes(r);
+  if (id.length !== 0 && id.length !== 8) fail(r);
+  return id;
 }

@@ -121,9 +121,9 @@ export function sealEnvelope(crypto: Crypto, signed: Uint8Array, s: Sealing): Ui
 /** An envelope, not yet opened: who can, and with which point. */
 export interface Sealed { recipient: Uint8Array; ephemeral: Uint8Array; nonce: Uint8Array; ciphertext: Uint8Array }
 
-/** Reads the outside; undefined for anything that is not an envelope of ours. */
+/** Reads the outside; undefined for anything that is not an envelope of ours. It always carries its tag. */
 export function readEnvelope(bytes: Uint8Array): Sealed | undefined {
-  if (bytes.length > limits.envelopeBytesMax) return undefined;
+  if (bytes.length > limits.envelopeBytesMax || bytes[0] !== 0xd8) return undefined;
   const e = decodeEncrypt(bytes);
   if (e === undefined || e.recipient.ciphertext.length !== 0) return undefined;
   if (!equal(e.outer.protectedHeader, outerHeader()) || !equal(e.recipient.protectedHeader, agreementHeader())) return undefined;

@@ -289,6 +289,7 @@ export function decodeAnswer(bytes: Uint8Array, proofBytes: number): Answer | un
   g.tap = readBytes(r, 4); g.after = readUint(r); g.at = readUint(r); g.quality = readUint(r); g.until = readUint(r);
   g.base = readBase(r); g.proof = readBytes(r, proofBytes);
   g.fold = items === 9 ? readBytes(r, 16) : undefined;
+  if (g.quality > 3) fail(r);
   return done(r) ? { granted: g } : undefined;
 }
 

@@ -14,6 +14,8 @@ import { sigStructure, signHeader } from "./cose.js";
 export const action = { enter: 1, exit: 2, pay: 3, unlock: 4 } as const;
 export const receiptKind = { use: 1, host: 3 } as const;
 const reversalKind = 2;
+/** A value's chain ends here: handsets and notices keep the counter in four bytes. */
+const counterMax = 4294967295;
 const none = new Uint8Array(0);
 
 /** The last time the host saw this chain. */
@@ -67,7 +69,7 @@ export function decodeReceipt(bytes: Uint8Array): Receipt | undefined {
   x.base = readBase(r);
   x.fold = items === 14 ? readBytes(r, 16) : undefined;
   if (x.kind !== receiptKind.use && x.kind !== receiptKind.host) fail(r);
-  if (x.action < 1 || x.action > 4 || x.quality > 3 || x.counter < 1) fail(r);
+  if (x.action < 1 || x.action > 4 || x.quality > 3 || x.counter < 1 || x.counter > counterMax) fail(r);
   return done(r) ? x : undefined;
 }
 

@@ -6,6 +6,7 @@ import {
   done, fail, finish, readArray, readBool, readBytes, readNull, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeNull, writeText, writer,
   type Reader, type Writer,
 } from "./cbor.js";
+import { utf8 } from "./bytes.js";
 import { readList } from "./trust.js";
 
 /** Types of messages; an answer has its request's type + 128. Types up to 15 come from terminals. */
@@ -29,7 +30,10 @@ function writeOptional(w: Writer, bytes: Uint8Array): void {
   if (bytes.length === 0) writeNull(w); else writeBytes(w, bytes);
 }
 function readOptional(r: Reader): Uint8Array {
-  return readNull(r) ? none : readBytes(r);
+  if (readNull(r)) return none;
+  const bytes = readBytes(r);
+  if (bytes.length === 0) fail(r);
+  return bytes;
 }
 
 // ---- records: up, exactly once ------------------------------------------------------------------------------------------
@@ -179,6 +183,7 @@ export function decodeHandoverQuestion(body: Uint8Array): HandoverQuestion | und
   const r = reader(body);
   readArray(r, 4);
   const x = { number: readUint(r), by: readBytes(r), receipt: readBytes(r), proof: readBytes(r) };
+  if (x.number === 0 ? x.by.length + x.receipt.length + x.proof.length > 0 : x.by.length !== 8) fail(r);
   return done(r) ? x : undefined;
 }
 
@@ -343,7 +348,7 @@ export function decodeClaimRequest(bytes: Uint8Array): ClaimRequest | undefined 
     lookup: readText(r), nonce: readBytes(r, 16), identityKey: readBytes(r, 33), signingKey: readBytes(r, 33), agreementKey: readBytes(r, 33), model: readText(r),
     software: readBytes(r),
   };
-  if (x.lookup.length !== 4) fail(r);
+  if (utf8(x.lookup).length !== 4) fail(r);
   return done(r) ? x : undefined;
 }
 

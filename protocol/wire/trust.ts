@@ -40,6 +40,7 @@ export function decodeRole(claims: Uint8Array): RoleCertificate | undefined {
   if (readMap(r) !== 6) fail(r);
   label(r, 1); x.issuer = readText(r);
   label(r, 2); x.role = readText(r);
+  if (roles.indexOf(x.role as Role) < 0) fail(r);
   label(r, 4); x.expires = readUint(r);
   label(r, 5); x.notBefore = readUint(r);
   label(r, 8); if (readMap(r) !== 1) fail(r);

@@ -6,7 +6,7 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { copy } from "./bytes.js";
 import {
-  done, fail, finish, peekMajor, readArray, readBytes, readInt, readMap, readRaw, readText, readUint, reader, writeArray,
+  done, fail, finish, readArray, readBytes, readInt, readMap, readText, readUint, reader, writeArray,
   writeBytes, writeInt, writeMap, writeRaw, writeText, writer, type Reader,
 } from "./cbor.js";
 import { readKey, sigStructure, signHeader, writeKey } from "./cose.js";
@@ -96,8 +96,10 @@ export function decodeValue(claims: Uint8Array): Value | undefined {
   if (readMap(r) !== (isGrant ? 7 : 8)) fail(r);
   readWorth(r, v);
   label(r, 2); v.zones = readUints(r, limits.zonesMax);
-  label(r, 3); if (peekMajor(r) !== 4) fail(r);
-  v.rule = readRaw(r);
+  label(r, 3);
+  const ruleStart = r.at;
+  readClauses(r);
+  v.rule = copy(claims, ruleStart, r.at);
   label(r, 4); readArray(r, 3);
   v.offline = { uses: readUint(r), amount: readUint(r), days: readUint(r) };
   label(r, 5); v.ownerSequence = readUint(r);
@@ -117,6 +119,21 @@ function readWorth(r: Reader, v: Value): void {
   v.currency = items === 3 ? readUint(r) : undefined;
   if (v.unit !== unit.uses && v.unit !== unit.money) fail(r);
   if ((v.unit === unit.money) !== (v.currency !== undefined)) fail(r);
+}
+
+/** A rule's clauses, at most 12 of 1 to 8 integers; what they mean is `rule.ts`'s to say. */
+export function readClauses(r: Reader): number[][] {
+  const count = readArray(r);
+  if (count > limits.clausesMax) fail(r);
+  const list: number[][] = [];
+  for (let i = 0; i < count && !r.bad; i++) {
+    const items = readArray(r);
+    if (items < 1 || items > 8) fail(r);
+    const clause: number[] = [];
+    for (let j = 0; j < items && !r.bad; j++) clause.push(readInt(r));
+    list.push(clause);
+  }
+  return list;
 }
 
 /** Reads a map's next key, which must be this one. */
