@@ -3,20 +3,24 @@
  * random items that match one. It decodes with `cborg`, not with our own codec, so that grammar and code are held
  * together by something neither of them wrote.
  */
-import { decode, encode, rfc8949EncodeOptions } from "cborg";
+import { encode, rfc8949EncodeOptions, Tagged } from "cborg";
+import { decodeStrictly } from "./cborg.js";
 
 type Type =
   | { is: "choice"; of: Type[] }
   | { is: "literal"; value: number | string }
   | { is: "range"; from: number; to: number }
-  | { is: "name"; name: string }
+  | { is: "name"; name: string; of: Type[] }
   | { is: "array"; entries: Entry[] }
-  | { is: "map"; pairs: { key: number; type: Type; optional: boolean }[] }
-  | { is: "control"; base: Type; size?: number; cbor?: Type };
+  | { is: "map"; pairs: { key: number | string; type: Type; optional: boolean }[] }
+  | { is: "tag"; tag: number; type: Type }
+  | { is: "control"; base: Type; size?: [number, number]; cbor?: Type };
 interface Entry { least: number; most: number; type: Type }
-export type Grammar = Map<string, Type>;
+/** A rule, and the names that stand for what a user of it puts in (`signed<class, claims>`). */
+interface Rule { parameters: string[]; type: Type }
+export type Grammar = Map<string, Rule>;
 
-const tokenForm = /"[^"]*"|-?\d+\.\.-?\d+|\d*\*\d*|-?\d+|\.[a-z]+|[a-z][a-z0-9-]*|[[\]{}():,/?=]/g;
+const tokenForm = /"[^"]*"|#6\.\d+|-?\d+\.\.-?\d+|\d*\*\d*|-?\d+|\.[a-z]+|[a-z][a-z0-9-]*|[[\]{}()<>:,/?=]/g;
 
 /** The rules of a CDDL text. Anything outside the part understood here throws: the grammar must stay readable to it. */
 export function readGrammar(text: string): Grammar {
@@ -35,7 +39,7 @@ export function readGrammar(text: string): Grammar {
     let type = plain(next());
     while (tokens[at]?.startsWith(".")) {
       const control = next();
-      if (control === ".size") type = { is: "control", base: type, size: Number(next()) };
+      if (control === ".size") type = { is: "control", base: type, size: sizes() };
       else if (control === ".cbor") type = { is: "control", base: type, cbor: plain(next()) };
       else throw new Error(`CDDL: unknown control ${control}`);
     }
@@ -47,8 +51,24 @@ export function readGrammar(text: string): Grammar {
     if (token.startsWith('"')) return { is: "literal", value: token.slice(1, -1) };
     if (token.includes("..")) { const [from, to] = token.split(".."); return { is: "range", from: Number(from), to: Number(to) }; }
     if (/^-?\d+$/.test(token)) return { is: "literal", value: Number(token) };
-    if (/^[a-z]/.test(token)) return { is: "name", name: token };
+    if (token.startsWith("#6.")) { take("("); const type = choice(); take(")"); return { is: "tag", tag: Number(token.slice(3)), type }; }
+    if (/^[a-z]/.test(token)) return { is: "name", name: token, of: list() };
     throw new Error(`CDDL: cannot read ${token}`);
+  }
+  function sizes(): [number, number] {
+    if (tokens[at] !== "(") { const size = Number(next()); return [size, size]; }
+    take("(");
+    const [from, to] = next().split("..").map(Number);
+    take(")");
+    return [from!, to!];
+  }
+  /** `<one, other>` behind a name, or nothing. */
+  function list(): Type[] {
+    const of: Type[] = [];
+    if (tokens[at] !== "<") return of;
+    do { at++; of.push(choice()); } while (tokens[at] === ",");
+    take(">");
+    return of;
   }
   function array(): Type {
     const entries: Entry[] = [];
@@ -64,11 +84,12 @@ export function readGrammar(text: string): Grammar {
     return { is: "array", entries };
   }
   function map(): Type {
-    const pairs: { key: number; type: Type; optional: boolean }[] = [];
+    const pairs: { key: number | string; type: Type; optional: boolean }[] = [];
     while (tokens[at] !== "}") {
       const optional = tokens[at] === "?";
       if (optional) at++;
-      const key = Number(next());
+      const token = next();
+      const key = token.startsWith('"') ? token.slice(1, -1) : Number(token);
       take(":");
       pairs.push({ key, type: choice(), optional });
       if (tokens[at] === ",") at++;
@@ -78,23 +99,40 @@ export function readGrammar(text: string): Grammar {
   }
   while (at < tokens.length) {
     const name = next();
+    const parameters = list().map((p) => (p as { name: string }).name);
     take("=");
-    grammar.set(name, choice());
+    grammar.set(name, { parameters, type: choice() });
   }
   return grammar;
 }
 
-const decodeStrictly = (bytes: Uint8Array): unknown =>
-  decode(bytes, { useMaps: true, strict: true, allowIndefinite: false, rejectDuplicateMapKeys: true });
+/** The rule behind a name, with what its user put in. */
+function resolve(g: Grammar, type: { name: string; of: Type[] }): Type {
+  const rule = g.get(type.name);
+  if (rule === undefined) throw new Error(`CDDL: no rule ${type.name}`);
+  return rule.parameters.length === 0 ? rule.type : filled(rule.type, new Map(rule.parameters.map((name, i) => [name, type.of[i]!])));
+}
+function filled(type: Type, given: Map<string, Type>): Type {
+  const fill = (t: Type): Type => filled(t, given);
+  switch (type.is) {
+    case "name": return given.get(type.name) ?? { ...type, of: type.of.map(fill) };
+    case "choice": return { is: "choice", of: type.of.map(fill) };
+    case "array": return { is: "array", entries: type.entries.map((e) => ({ ...e, type: fill(e.type) })) };
+    case "map": return { is: "map", pairs: type.pairs.map((p) => ({ ...p, type: fill(p.type) })) };
+    case "tag": return { ...type, type: fill(type.type) };
+    case "control": return { ...type, base: fill(type.base), ...(type.cbor === undefined ? {} : { cbor: fill(type.cbor) }) };
+    default: return type;
+  }
+}
 
 /** True when `bytes` are one item that matches the rule, with whatever `.cbor` says stands inside its byte strings. */
 export function matches(grammar: Grammar, rule: string, bytes: Uint8Array): boolean {
-  return fits(grammar, { is: "name", name: rule }, decodeStrictly(bytes));
+  return fits(grammar, { is: "name", name: rule, of: [] }, decodeStrictly(bytes));
 }
 
 /** The grammar without its `.cbor` controls: what one decoder sees, before the items inside go to their own. */
 export function outerLayer(text: string): Grammar {
-  return readGrammar(text.replace(/\.cbor [a-z-]+/g, ""));
+  return readGrammar(text.replace(/\.cbor [a-z-]+(<[a-z]+>)?/g, ""));
 }
 
 function fits(g: Grammar, type: Type, x: unknown): boolean {
@@ -105,10 +143,17 @@ function fits(g: Grammar, type: Type, x: unknown): boolean {
     case "array": return Array.isArray(x) && fitsEntries(g, type.entries, 0, x, 0);
     case "map": return x instanceof Map && [...x.keys()].every((k) => type.pairs.some((p) => p.key === k))
       && type.pairs.every((p) => (x.has(p.key) ? fits(g, p.type, x.get(p.key)) : p.optional));
-    case "control": return fits(g, type.base, x) && (type.size === undefined || (x as Uint8Array).length === type.size)
+    case "tag": return x instanceof Tagged && x.tag === type.tag && fits(g, type.type, x.value);
+    case "control": return fits(g, type.base, x) && (type.size === undefined || fitsSize(type.size, x as Uint8Array | string))
       && (type.cbor === undefined || fitsInside(g, type.cbor, x as Uint8Array));
-    case "name": return fitsName(g, type.name, x);
+    case "name": return fitsName(g, type, x);
   }
+}
+
+/** RFC 8610 3.8.1: bytes of a byte string, and of a text's UTF-8. */
+function fitsSize([least, most]: [number, number], x: Uint8Array | string): boolean {
+  const size = typeof x === "string" ? Buffer.byteLength(x) : x.length;
+  return size >= least && size <= most;
 }
 
 function fitsInside(g: Grammar, type: Type, bytes: Uint8Array): boolean {
@@ -119,18 +164,16 @@ function fitsInside(g: Grammar, type: Type, bytes: Uint8Array): boolean {
   }
 }
 
-function fitsName(g: Grammar, name: string, x: unknown): boolean {
-  switch (name) {
-    case "uint": return Number.isInteger(x) && (x as number) >= 0;
-    case "int": return Number.isInteger(x);
+function fitsName(g: Grammar, type: { name: string; of: Type[] }, x: unknown): boolean {
+  switch (type.name) {
+    case "uint": return Number.isSafeInteger(x) && (x as number) >= 0;
+    case "int": return Number.isSafeInteger(x);
     case "bstr": return x instanceof Uint8Array;
     case "tstr": return typeof x === "string";
     case "bool": return typeof x === "boolean";
     case "null": return x === null;
   }
-  const type = g.get(name);
-  if (type === undefined) throw new Error(`CDDL: no rule ${name}`);
-  return fits(g, type, x);
+  return fits(g, resolve(g, type), x);
 }
 
 function fitsEntries(g: Grammar, entries: Entry[], entry: number, items: unknown[], item: number): boolean {
@@ -143,32 +186,43 @@ function fitsEntries(g: Grammar, entries: Entry[], entry: number, items: unknown
   return false;
 }
 
+/** What CDDL cannot say in full: by the name of a rule, how to make an item of it. */
+export type Makers = Record<string, (random: () => number) => unknown>;
+
 /** A random item that matches the rule, deterministically encoded. `random` answers 0 ≤ x < 1. */
-export function generate(grammar: Grammar, rule: string, random: () => number): Uint8Array {
-  return encode(make(grammar, { is: "name", name: rule }, random), rfc8949EncodeOptions);
+export function generate(grammar: Grammar, rule: string, random: () => number, makers: Makers = {}): Uint8Array {
+  return encode(make({ grammar, random, makers }, { is: "name", name: rule, of: [] }), rfc8949EncodeOptions);
 }
 
-function make(g: Grammar, type: Type, random: () => number): unknown {
-  const below = (n: number) => Math.floor(random() * n);
+const edges = [0, 1, 23, 24, 255, 256, 65535, 65536, 4294967295, 4294967296, 1800000000, Number.MAX_SAFE_INTEGER];
+
+interface Making { grammar: Grammar; random: () => number; makers: Makers }
+function make(m: Making, type: Type): unknown {
+  const below = (n: number) => Math.floor(m.random() * n);
   const bytes = (length: number) => Uint8Array.from({ length }, () => below(256));
   switch (type.is) {
-    case "choice": return make(g, type.of[below(type.of.length)]!, random);
+    case "choice": return make(m, type.of[below(type.of.length)]!);
     case "literal": return type.value;
     case "range": return type.from + below(type.to - type.from + 1);
-    case "array": return type.entries.flatMap((e) => times(e.least + below(Math.min(e.most - e.least, 2) + 1), () => make(g, e.type, random)));
-    case "map": return new Map(type.pairs.filter((p) => !p.optional || random() < 0.5).map((p) => [p.key, make(g, p.type, random)]));
-    case "control": return type.cbor !== undefined ? encode(make(g, type.cbor, random), rfc8949EncodeOptions) : bytes(type.size!);
+    case "array": return type.entries.flatMap((e) => times(e.least + below(Math.min(e.most - e.least, 2) + 1), () => make(m, e.type)));
+    case "map": return new Map(type.pairs.filter((p) => !p.optional || m.random() < 0.5).map((p) => [p.key, make(m, p.type)]));
+    case "tag": return new Tagged(type.tag, make(m, type.type));
+    case "control": {
+      if (type.cbor !== undefined) return encode(make(m, type.cbor), rfc8949EncodeOptions);
+      const size = type.size![0] + below(Math.min(type.size![1] - type.size![0], 40) + 1);
+      return (type.base as { name: string }).name === "tstr" ? "0123456789ABCDEFGHJKMNPQRSTVWXYZ".slice(below(28)).slice(0, size) : bytes(size);
+    }
     case "name": break;
   }
   switch (type.name) {
-    case "uint": return [0, 1, 23, 24, 255, 256, 65535, 65536, 4294967295, 1800000000][below(10)];
-    case "int": return below(2000) - 1000;
+    case "uint": return edges[below(edges.length)];
+    case "int": return below(3) === 0 ? -1 - edges[below(edges.length - 1)]! : edges[below(edges.length)];
     case "bstr": return bytes(below(40));
     case "tstr": return ["", "t", "ticket", "展覧会", "café"][below(5)];
-    case "bool": return random() < 0.5;
+    case "bool": return m.random() < 0.5;
     case "null": return null;
   }
-  return make(g, g.get(type.name)!, random);
+  return m.makers[type.name]?.(m.random) ?? make(m, resolve(m.grammar, type));
 }
 
 /** Each item wrapped, so that `flatMap` keeps items that are arrays themselves. */
