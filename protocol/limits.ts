@@ -4,6 +4,8 @@
 export const limits = {
   /** A message on a local link: a card at an unknown terminal needs 956 bytes, a page of reserve. */
   messageBytesMax: 2048,
+  /** Bytes waiting on one end of a serial line, each way: more is a line that nobody reads. */
+  lineBytesMax: 65536,
   /** Terminal waits for a presentation: a phone with a slow key store signs in under one second. */
   presentationWithinMs: 5000,
   /** Terminal waits for the acknowledgement; handset waits for answer and outcome. */

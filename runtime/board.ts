@@ -12,23 +12,27 @@ export type { BoardError, BoardErrorKind } from "./journal/store.js";
 
 /** A byte stream to a handset, a scanner or a meter. */
 export interface Serial {
-  /** All bytes that have arrived, or undefined when there are none. */
+  /** What has arrived next, a piece of any size (of a scanner: one whole line), or undefined when there is nothing. */
   read(): Uint8Array | undefined;
-  /** Queues all of `bytes`, in order, or throws a `BoardError` and queues none. */
+  /** Queues all of `bytes`, in order, or throws a `BoardError` and queues none: `disconnected`, or `timed_out` when too many wait. */
   write(bytes: Uint8Array): void;
-  /** Called once when bytes have arrived after a `read` answered undefined; never from inside `read` or `write`. */
+  /** Called once when something has arrived after `read` answered undefined, or before the first `read`; never from inside a call. */
   onReadable: (() => void) | undefined;
-  /** Called once when the line is gone for good (unplugged, closed by its other end). */
-  onClose: ((error: BoardError | undefined) => void) | undefined;
+  /** Called once when the line is gone for good: unplugged, or dead. What had arrived can still be read. Not for a `close` of our own. */
+  onClose: ((error: BoardError) => void) | undefined;
+  /** Nothing is read, written or called any more. */
   close(): void;
 }
 
 /** One line in or out: a light, a relay, a buzzer, a passage sensor. 1 is *on* whatever the wiring. */
 export interface Digital {
+  /** Of an input, the level after its next change that was not read yet, so that a short pulse is seen; else the level now. */
   read(): 0 | 1;
+  /** Throws a `BoardError` when the output cannot be reached any more. */
   write(level: 0 | 1): void;
   /** Called after an input changed; never from inside a call. */
   onReadable: (() => void) | undefined;
+  /** Nothing is called any more. */
   close(): void;
 }
 

@@ -2,16 +2,26 @@
  * Pseudo-terminals without any program: libc through `koffi`. A pair of them with a pump between is a serial line between
  * two real ports, and the pump is where a line is paced, cut or made noisy.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import koffi from "koffi";
 
-export interface Pty { /** Path to open with `serialport`. */ path: string; write(bytes: Uint8Array): void; onBytes: ((bytes: Uint8Array) => void) | undefined; close(): void }
+export interface Pty {
+  /** Path to open with `serialport`. */
+  path: string;
+  write(bytes: Uint8Array): void;
+  onBytes: ((bytes: Uint8Array) => void) | undefined;
+  /** Takes no more bytes, so that the port's driver fills up, until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Unplugs the device. */
+  close(): void;
+}
 
 /** Opens one pseudo-terminal; this process is its device, `path` its port. Throws where the system has none. */
 export function openPty(): Pty {
   const c = libc();
-  const master = c.posix_openpt(constants.O_RDWR | constants.O_NOCTTY) as number;
+  const master = c.posix_openpt(constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK) as number;
   if (master < 0 || c.grantpt(master) !== 0 || c.unlockpt(master) !== 0) throw new Error("This system gives no pseudo-terminal: is /dev/pts mounted?");
   const path = c.ptsname(master) as string;
   // Held open, so that a port may be closed and opened again without the device seeing an end.
@@ -23,17 +33,47 @@ export function openPty(): Pty {
   const stream = new ReadStream(master);
   const pty: Pty = {
     path, onBytes: undefined,
-    write: (bytes) => { stream.write(Buffer.from(bytes)); },
-    close: () => { stream.destroy(); closeSync(slave); },
+    write: writerOf(master, () => stream.destroyed),
+    pause: () => { stream.pause(); },
+    resume: () => { stream.resume(); },
+    close: () => { if (stream.destroyed) return; stream.destroy(); closeSync(slave); },
   };
   stream.on("data", (chunk: Buffer) => pty.onBytes?.(new Uint8Array(chunk)));
   stream.on("error", () => undefined);
   return pty;
 }
 
+/**
+ * Writes in order, and waits where the port's driver has no room: a stream of Node's would block the whole process there,
+ * and with it the port that is to make room.
+ */
+function writerOf(master: number, isClosed: () => boolean): (bytes: Uint8Array) => void {
+  const waiting: Uint8Array[] = [];
+  const write = (): void => {
+    while (waiting.length > 0 && !isClosed()) {
+      try {
+        const written = writeSync(master, waiting[0]!);
+        waiting[0] = waiting[0]!.subarray(written);
+        if (waiting[0].length === 0) waiting.shift();
+      } catch (error) {
+        if ((error as { code?: string }).code !== "EAGAIN") throw error;
+        setTimeout(write, 1);
+        return;
+      }
+    }
+  };
+  return (bytes) => { waiting.push(bytes.slice()); if (waiting.length === 1) write(); };
+}
+
 /** What may happen on a line: bytes a second (0 for no pacing), and what becomes of each piece. */
 export interface LineOptions { baud: number; toA?: ((bytes: Uint8Array) => Uint8Array[]) | undefined; toB?: ((bytes: Uint8Array) => Uint8Array[]) | undefined }
-export interface Line { a: string; b: string; options: LineOptions; /** Bytes carried each way. */ carried: { toA: number; toB: number }; close(): void }
+export interface Line {
+  a: string; b: string; options: LineOptions;
+  /** Bytes carried each way. */
+  carried: { toA: number; toB: number };
+  /** Unplugs both ends. */
+  close(): void;
+}
 
 /** A line between two ports. Ten bits a byte, as 8N1 has. */
 export function openLine(options: LineOptions): Line {

@@ -1,95 +1,91 @@
 /**
- * A serial line on a Pi or any Node machine, by the real `serialport`.
+ * A serial line on a Pi or any Node machine.
  *
- * Writes go out one at a time, in order. The library's poller drops a pending wait for *writable* when the read side starts
- * to wait, so that a write can hang until the next byte comes in; `keepBothWaits` mends that, and a watchdog ends a line
- * whose driver takes nothing for ten seconds.
+ * Writes go out one at a time, in order, and a watchdog ends a line whose driver takes nothing for a long time. What
+ * nobody reads is left with the driver, which loses it when it has no room: never more than a bound is held here.
  */
-import { SerialPort } from "serialport";
+import type { SerialPort } from "serialport";
 import { faultOf } from "./fault.js";
+import { makePort, openPort } from "./port.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import type { BoardError, Serial } from "../../runtime/board.js";
+import { limits } from "../../protocol/limits.js";
 
 /** One write the driver is given; larger ones are cut. */
 const writeBytesMax = 1024;
-/** More waiting than this is a line that nobody reads. */
-const queuedBytesMax = 65536;
-const writeWithinMs = 10000;
 
-/** Opens a port. Rejects with a `BoardFault` that says what to do. */
-export function openSerial(path: string, baudRate: number): Promise<Serial> {
-  return new Promise((resolve, reject) => {
-    const port = new SerialPort({ path, baudRate, autoOpen: false });
-    port.on("error", () => undefined);
-    port.open((error) => {
-      if (error !== null) { reject(faultOf(error, path)); return; }
-      keepBothWaits(port);
-      resolve(serialOf(port, path));
-    });
-  });
+/** Opens a port. Rejects with a `BoardError` that says what to do. */
+export async function openSerial(path: string, baudRate: number): Promise<Serial> {
+  const port = makePort(path, baudRate);
+  await openPort(port);
+  return serialOf(port);
 }
 
-/** Arms the poller for all that anybody waits for. `port.port` is the binding; other platforms have no poller. */
-export function keepBothWaits(port: SerialPort): void {
-  const poller = (port.port as unknown as { poller?: { poll(flag?: number): void; listenerCount(name: string): number } } | undefined)?.poller;
-  if (poller === undefined) return;
-  const poll = Object.getPrototypeOf(poller).poll as (flag: number) => void;
-  poller.poll = function keepingBoth(this: { listenerCount(name: string): number }, flag = 0) {
-    const wanted = flag | (this.listenerCount("readable") > 0 ? 1 : 0) | (this.listenerCount("writable") > 0 ? 2 : 0);
-    poll.call(this, wanted);
-  };
+/** Ten seconds, and twice the time that one write takes on the wire, ten bits a byte: a meter speaks 300 baud. */
+function writeWithinMs(baudRate: number): number {
+  return 10_000 + (2 * writeBytesMax * 10_000) / baudRate;
 }
 
-function serialOf(port: SerialPort, path: string): Serial {
+function serialOf(port: SerialPort): Serial {
+  const path = port.path;
   const arrived: Uint8Array[] = [];
   const waiting: Uint8Array[] = [];
+  let arrivedBytes = 0;
   let waitingBytes = 0;
   let writing = false;
   let closed = false;
   let asked = true;
   let watchdog: NodeJS.Timeout | undefined;
 
-  const end = (error: BoardError | undefined): void => {
-    if (closed) return;
+  const end = (): void => {
     closed = true;
     clearTimeout(watchdog);
     if (port.isOpen) port.close(() => undefined);
+  };
+  const fail = (error: BoardError): void => {
+    if (closed) return;
+    end();
     serial.onClose?.(error);
   };
   const writeNext = (): void => {
     const bytes = waiting.shift();
-    if (bytes === undefined || closed) { writing = false; return; }
-    writing = true;
-    watchdog = setTimeout(() => end(boardFault("timed_out", `${path} takes no bytes: check the cable and restart.`)), writeWithinMs);
+    writing = bytes !== undefined && !closed;
+    if (bytes === undefined || closed) return;
+    watchdog = setTimeout(() => fail(boardFault("timed_out", `${path} takes no bytes: check the cable and restart.`)), writeWithinMs(port.baudRate));
     port.write(Buffer.from(bytes), (error) => {
       clearTimeout(watchdog);
       waitingBytes -= bytes.length;
-      if (error) end(faultOf(error, path)); else writeNext();
+      if (error) fail(faultOf(error, path)); else writeNext();
     });
   };
   port.on("data", (chunk: Buffer) => {
+    if (closed) return;
     arrived.push(new Uint8Array(chunk));
-    if (!asked) return;
+    arrivedBytes += chunk.length;
+    if (arrivedBytes >= limits.lineBytesMax) port.pause();
+    if (!asked || serial.onReadable === undefined) return;
     asked = false;
-    serial.onReadable?.();
+    serial.onReadable();
   });
-  port.on("close", () => end(boardFault("disconnected", `${path} was unplugged or closed by its other end.`)));
+  port.on("close", () => fail(boardFault("disconnected", `${path} was unplugged or closed by its other end.`)));
 
   const serial: Serial = {
     onReadable: undefined, onClose: undefined,
     read: () => {
       const bytes = arrived.shift();
-      if (bytes === undefined) asked = true;
+      if (bytes === undefined) { asked = true; return undefined; }
+      arrivedBytes -= bytes.length;
+      if (port.isPaused() && arrivedBytes < limits.lineBytesMax) port.resume();
       return bytes;
     },
     write: (bytes) => {
       if (closed) throw boardFault("disconnected", `${path} is closed.`);
-      if (waitingBytes + bytes.length > queuedBytesMax) throw boardFault("timed_out", `${path} takes no bytes: check the cable and restart.`);
+      if (waitingBytes + bytes.length > limits.lineBytesMax) throw boardFault("timed_out", `${path} takes no bytes: check the cable and restart.`);
       waitingBytes += bytes.length;
       for (let at = 0; at < bytes.length; at += writeBytesMax) waiting.push(bytes.slice(at, at + writeBytesMax));
       if (!writing) writeNext();
     },
-    close: () => end(undefined),
+    close: () => { if (!closed) { arrived.length = 0; end(); } },
   };
   return serial;
 }

@@ -4,7 +4,9 @@
  */
 import { makeMemoryStore, type MemoryStore } from "./store.js";
 import type { Board, Clock, Digital, Keys, Panel, Random, Serial } from "../../runtime/board.js";
+import { boardFault } from "../../runtime/journal/store.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
+import { limits } from "../../protocol/limits.js";
 
 /** Two clocks that stand still until `advance`. */
 export interface SimClock extends Clock { advance(ms: number): void; setUtc(at: number, quality: 0 | 1 | 2 | 3): void }
@@ -70,42 +72,86 @@ export function makeSimKeys(crypto: Crypto, random: Random): SimKeys {
 
 /** One end of a line; what is written waits at the other end until `deliver`. `fault` may change, drop or double bytes on the way. */
 export interface SimSerial extends Serial { readonly sent: Uint8Array[]; fault: ((bytes: Uint8Array) => Uint8Array[]) | undefined }
-export interface SimLine { a: SimSerial; b: SimSerial; /** Carries what was written so far; true when anything moved. */ deliver(): boolean }
+export interface SimLine {
+  a: SimSerial; b: SimSerial;
+  /** Carries what was written so far; true when anything moved. */
+  deliver(): boolean;
+  /** Pulls the plug on both ends: what is under way is lost, and the next `deliver` tells them. */
+  unplug(): void;
+}
 export function makeSimLine(): SimLine {
-  const arrived: { a: Uint8Array[]; b: Uint8Array[] } = { a: [], b: [] };
-  const under: { a: Uint8Array[]; b: Uint8Array[] } = { a: [], b: [] };
-  const end = (own: "a" | "b", other: "a" | "b"): SimSerial => ({
-    sent: [], fault: undefined, onReadable: undefined, onClose: undefined,
-    read: () => arrived[own].shift(),
-    write(bytes) {
-      this.sent.push(bytes);
-      under[other].push(...(this.fault === undefined ? [bytes] : this.fault(bytes)));
-    },
-    close() { this.onClose?.(undefined); },
-  });
-  const a = end("a", "b");
-  const b = end("b", "a");
-  return { a, b, deliver: () => {
-    const moved = under.a.length + under.b.length > 0;
-    for (const [to, serial] of [["a", a], ["b", b]] as const) {
-      if (under[to].length === 0) continue;
-      arrived[to].push(...under[to].splice(0));
-      serial.onReadable?.();
-    }
-    return moved;
-  } };
+  const a = makeEnd();
+  const b = makeEnd();
+  a.other = b;
+  b.other = a;
+  return {
+    a: a.serial, b: b.serial,
+    deliver: () => { const moved = a.under.length + b.under.length > 0; arrive(a); arrive(b); return moved; },
+    unplug: () => { for (const end of [a, b]) { end.under.length = 0; if (end.state === "open") end.state = "unplugged"; } },
+  };
 }
 
+interface End { serial: SimSerial; other: End; arrived: Uint8Array[]; under: Uint8Array[]; underBytes: number; asked: boolean; state: "open" | "unplugged" | "closed" }
+function makeEnd(): End {
+  const end: Omit<End, "other" | "serial"> & Partial<End> = { arrived: [], under: [], underBytes: 0, asked: true, state: "open" };
+  end.serial = {
+    sent: [], fault: undefined, onReadable: undefined, onClose: undefined,
+    read: () => {
+      const bytes = end.arrived.shift();
+      if (bytes === undefined) end.asked = true;
+      return bytes;
+    },
+    write(bytes) {
+      if (end.state !== "open") throw boardFault("disconnected", "This line is closed.");
+      const to = end.other!;
+      if (to.underBytes + bytes.length > limits.lineBytesMax) throw boardFault("timed_out", "This line takes no bytes: nobody carries them.");
+      const copy = bytes.slice();
+      this.sent.push(copy);
+      to.underBytes += bytes.length;
+      to.under.push(...(this.fault === undefined ? [copy] : this.fault(copy)));
+    },
+    close: () => { end.arrived.length = 0; end.state = "closed"; },
+  };
+  return end as End;
+}
+
+/** What is under way to this end is there now, and it is told once. */
+function arrive(end: End): void {
+  const pieces = end.under.splice(0);
+  end.underBytes = 0;
+  if (end.state === "unplugged") { end.state = "closed"; end.serial.onClose?.(boardFault("disconnected", "This line was unplugged.")); }
+  if (end.state !== "open" || pieces.length === 0) return;
+  end.arrived.push(...pieces);
+  if (!end.asked || end.serial.onReadable === undefined) return;
+  end.asked = false;
+  end.serial.onReadable();
+}
+
+/** Changes that nobody has read; more are a sensor that flutters. */
+const changesMax = 8;
+
+/** `levels`: what was written, in order. `set` is the hand at an input. */
 export interface SimDigital extends Digital { readonly levels: (0 | 1)[]; set(level: 0 | 1): void }
 export function makeSimDigital(): SimDigital {
   let now: 0 | 1 = 0;
+  let closed = false;
+  const changes: (0 | 1)[] = [];
   const levels: (0 | 1)[] = [];
   const digital: SimDigital = {
     levels, onReadable: undefined,
-    read: () => now,
-    write: (level) => { now = level; levels.push(level); },
-    set: (level) => { now = level; digital.onReadable?.(); },
-    close: () => undefined,
+    read: () => { now = changes.shift() ?? now; return now; },
+    write: (level) => {
+      if (closed) throw boardFault("disconnected", "This output is closed.");
+      now = level;
+      levels.push(level);
+    },
+    set: (level) => {
+      if (closed || level === (changes.at(-1) ?? now)) return;
+      changes.push(level);
+      if (changes.length > changesMax) changes.shift();
+      digital.onReadable?.();
+    },
+    close: () => { closed = true; },
   };
   return digital;
 }
