@@ -57,6 +57,7 @@ const mayImport: [folder: string, allowed: string[]][] = [
   ["runtime/journal", ["protocol"]],
   ["runtime", ["protocol", "runtime/journal"]],
   ["boards/sim", ["protocol", "runtime"]],
+  ["boards/espruino", ["protocol", "runtime"]],
   ["boards/node", ["protocol", "protocol/crypto/node", "protocol/crypto/noble", "runtime"]],
   ["host", ["protocol", "protocol/crypto/node", "protocol/crypto/noble"]],
   ["boards/bench", ["protocol", "protocol/crypto/node", "protocol/crypto/noble", "runtime", "boards", "host"]],
