@@ -78,10 +78,11 @@ function frames(bytes: Uint8Array): Inspected | undefined {
 function linkByte(byte: number): string {
   const parts = [byte & 128 ? "from handset" : "from terminal"];
   if (byte & 16) parts.push("first of a session");
-  if (byte & 4) parts.push(`number ${byte & 1}`);
+  if (byte & 4) parts.push(`number ${(byte & 1) | (byte & 64 ? 2 : 0)}`);
+  else if (byte & 64) parts.push("beacon");
   else parts.push("ack only");
   if (byte & 8) parts.push("more follows");
-  parts.push(`expects ${(byte >> 1) & 1}`);
+  parts.push(byte & 2 ? "expects an odd number" : "expects an even number");
   return parts.join(", ");
 }
 

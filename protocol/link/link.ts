@@ -5,7 +5,8 @@
  * One frame is outstanding at a time. The next frame the other way carries its ack as a bit, so a tap without faults has
  * no ack frame at all; only a fragment that is not the last, or a frame seen twice, is answered by one. A frame marked
  * `first` starts a new session at the other end, whatever was going on there; a session bit that changes with each keeps
- * what was still on its way from being taken for an answer.
+ * what was still on its way from being taken for an answer. Frames are numbered modulo four, so that the late copy of one is
+ * known for a copy; a line that keeps order, as wires and light do, would need but two.
  *
  * Sans-IO: bytes and time in; bytes, messages and the next deadline out.
  */
@@ -15,15 +16,14 @@ import { assert } from "../assert.js";
 import { copy, equal, join } from "../wire/bytes.js";
 import { limits } from "../limits.js";
 
-/** Bits of the link byte. */
-const bit = { number: 1, expected: 2, data: 4, more: 8, first: 16, session: 32, fromHandset: 128 } as const;
-const known = 1 | 2 | 4 | 8 | 16 | 32 | 128;
+/** Bits of the link byte. A frame with data is numbered 0 to 3; of the number it expects an end says only whether it is odd. */
+const bit = { odd: 1, expectsOdd: 2, data: 4, more: 8, first: 16, session: 32, high: 64, fromHandset: 128 } as const;
 
 export interface Link {
   readonly medium: Medium;
   readonly fromHandset: boolean;
   deframer: Deframer;
-  /** Number (0 or 1) of the next frame to send, and of the next one expected. */
+  /** Number (0 to 3) of the next frame to send, and of the next one expected. */
   sendNumber: number;
   expectNumber: number;
   /** 0 or `bit.session`, of the present session. */
@@ -60,7 +60,7 @@ export function makeLink(medium: Medium, fromHandset: boolean): Link {
   };
 }
 
-/** How a message is sent: `first` opens a session, `last` needs no ack because its loss harms nobody. */
+/** How a message is sent: `first` opens a session, `last` needs no ack because its loss harms nobody; nothing follows it but a new session. */
 export interface Sending { first: boolean; last: boolean }
 
 /** Queues a message (at most `limits.messageBytesMax` bytes); `poll` gives its bytes. */
@@ -107,15 +107,15 @@ export function receive(link: Link, bytes: Uint8Array, nowMs: number): Out {
 function receiveFrame(link: Link, frame: Frame, nowMs: number, out: Out): void {
   const f = frame.link;
   const isEcho = ((f & bit.fromHandset) !== 0) === link.fromHandset;
-  if (isEcho || (f & ~known) !== 0) return;
+  if (isEcho || (f & (bit.high | bit.data)) === bit.high) return; // Without data, bit 6 marks a beacon (`beacon.ts`).
   link.quietUntilMs = nowMs + link.medium.turnaroundMs;
   if ((f & (bit.first | bit.data)) === bit.first) { out.woken = true; return; }
   if ((f & bit.first) !== 0 && !startsAgain(link, frame)) { beginSession(link, frame); out.messages = []; }
   if ((f & bit.session) !== link.session) return;
-  takeAck(link, (f & bit.expected) !== 0 ? 1 : 0);
+  takeAck(link, (f & bit.expectsOdd) !== 0 ? 1 : 0);
   if ((f & bit.data) === 0) return;
-  if ((f & bit.number) !== link.expectNumber) { repeat(link); return; }
-  link.expectNumber = 1 - link.expectNumber;
+  if (numberOf(f) !== link.expectNumber) { repeat(link); return; }
+  link.expectNumber = (link.expectNumber + 1) & 3;
   takeFragment(link, frame, out);
 }
 
@@ -127,20 +127,28 @@ function startsAgain(link: Link, frame: Frame): boolean {
 function beginSession(link: Link, frame: Frame): void {
   forgetSession(link);
   link.firstFrame = frame.payload;
-  link.expectNumber = frame.link & bit.number;
+  link.expectNumber = numberOf(frame.link);
   link.session = frame.link & bit.session;
+}
+
+function numberOf(link: number): number {
+  return (link & bit.odd) | ((link & bit.high) !== 0 ? 2 : 0);
 }
 
 /** The peer expects the number after the outstanding one: it has arrived. */
 function takeAck(link: Link, expected: number): void {
-  if (link.sentAtMs < 0 || expected === link.sendNumber) return;
+  if (link.sentAtMs < 0 || expected === (link.sendNumber & 1)) return;
   link.queue.shift();
-  link.sendNumber = expected;
+  link.sendNumber = (link.sendNumber + 1) & 3;
   link.sentAtMs = -1;
+  link.sendAgain = false;
   link.tries = 0;
 }
 
-/** A frame seen before: our answer was lost. Send it again, or an ack if there is none. */
+/**
+ * A frame seen before: our answer was lost. Send it again, or an ack if there is none. Being asked is no try of ours: many
+ * late copies of one frame must not make us give up.
+ */
 function repeat(link: Link): void {
   if (link.sentAtMs >= 0) link.sendAgain = true;
   else link.owesAck = true;
@@ -162,11 +170,11 @@ export function poll(link: Link, nowMs: number): Out {
   if (nowMs < link.quietUntilMs) return out;
   const head = link.queue[0];
   if (head !== undefined && isDue(link, nowMs)) {
-    if (link.tries >= link.medium.triesMax) { giveUp(link, out); return out; }
+    if (!link.sendAgain && link.tries >= link.medium.triesMax) { giveUp(link, out); return out; }
     transmit(link, head.payload, head.flags, out);
+    if (head.needsAck) { link.sentAtMs = nowMs; if (!link.sendAgain) link.tries++; }
+    else { link.queue.shift(); link.sendNumber = (link.sendNumber + 1) & 3; }
     link.sendAgain = false;
-    if (head.needsAck) { link.sentAtMs = nowMs; link.tries++; }
-    else { link.queue.shift(); link.sendNumber = 1 - link.sendNumber; }
   } else if (link.owesAck) transmit(link, new Uint8Array(0), 0, out);
   if (link.owesWake) { link.owesWake = false; transmit(link, new Uint8Array(0), bit.first, out); }
   return out;
@@ -185,7 +193,8 @@ function giveUp(link: Link, out: Out): void {
 }
 
 function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): void {
-  const byte = flags | link.session | (link.fromHandset ? bit.fromHandset : 0) | (flags === 0 ? 0 : link.sendNumber) | (link.expectNumber === 1 ? bit.expected : 0);
+  const number = (flags & bit.data) === 0 ? 0 : (link.sendNumber & 1) | (link.sendNumber > 1 ? bit.high : 0);
+  const byte = flags | link.session | (link.fromHandset ? bit.fromHandset : 0) | number | ((link.expectNumber & 1) === 1 ? bit.expectsOdd : 0);
   const coded = encodeFrame(link.medium.wrapping, { link: byte, payload: payload }, link.medium.extraBegins);
   for (let at = 0; at < coded.length; at += link.medium.writeBytes) {
     out.output.push(copy(coded, at, Math.min(at + link.medium.writeBytes, coded.length)));
@@ -195,6 +204,7 @@ function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): voi
 
 /** When `poll` has something to do next, or −1 when only an arrival can change anything. */
 export function deadline(link: Link): number {
-  if (link.queue.length > 0) return Math.max(link.quietUntilMs, link.sentAtMs < 0 || link.sendAgain ? 0 : link.sentAtMs + link.medium.retransmitMs);
-  return link.owesAck || link.owesWake ? link.quietUntilMs : -1;
+  if (link.owesAck || link.owesWake) return link.quietUntilMs;
+  if (link.queue.length === 0) return -1;
+  return Math.max(link.quietUntilMs, link.sentAtMs < 0 || link.sendAgain ? 0 : link.sentAtMs + link.medium.retransmitMs);
 }

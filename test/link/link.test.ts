@@ -6,6 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { deadline, makeLink, poll, receive, send, type Link, type Sending } from "../../protocol/link/link.js";
 import { media, type Medium } from "../../protocol/link/media.js";
+import { beaconFrame } from "../../protocol/link/beacon.js";
 import { encodeFrame } from "../../protocol/link/frame.js";
 
 type Damage = (bytes: Uint8Array, write: number) => Uint8Array;
@@ -178,4 +179,49 @@ test("an answer to an older session is not delivered in the newer one", () => {
   send(terminal, new Uint8Array([2]), { first: true, last: false });
   poll(terminal, 2);
   expect(late.flatMap((bytes) => receive(terminal, bytes, 3).messages)).toEqual([]);
+});
+
+test("five late copies of a hello, while the phone's answer is on its way: the phone does not give up", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  const hello = poll(terminal, 0).output[0]!;
+  receive(handset, hello, 0);
+  send(handset, new Uint8Array([7]), middle);
+  for (const bytes of poll(handset, 1).output) receive(terminal, bytes, 1);
+  for (let copyOf = 1; copyOf <= 5; copyOf++) {
+    receive(handset, hello, 50 * copyOf);
+    expect(poll(handset, 50 * copyOf).lost).toBe(false);
+  }
+  send(terminal, new Uint8Array([2]), middle);
+  expect(poll(terminal, 300).output.flatMap((bytes) => receive(handset, bytes, 300).messages)).toEqual([new Uint8Array([2])]);
+});
+
+test.each(Object.values(media))("$name: an ack owed beside an outstanding frame goes out after the turnaround, not with the next retry", (medium) => {
+  const handset = makeLink(medium, true);
+  receive(handset, encodeFrame(medium.wrapping, { link: 4 | 16 | 32, payload: new Uint8Array([1]) }, 0), 0);
+  send(handset, new Uint8Array([7]), middle);
+  poll(handset, 100); // Now both speak at once, and the terminal's is heard.
+  const part = encodeFrame(medium.wrapping, { link: 4 | 8 | 32 | 1, payload: new Uint8Array([9]) }, 0);
+  receive(handset, part, 101);
+  expect(deadline(handset)).toBeLessThanOrEqual(101 + medium.turnaroundMs);
+  expect(poll(handset, 101 + medium.turnaroundMs).output.length).toBeGreaterThan(0);
+  expect(deadline(handset)).toBe(100 + medium.retransmitMs);
+});
+
+test("a fragment that comes once more, late, is no part of another message", () => {
+  const terminal = makeLink(media.infrared, false);
+  const part = (number: number, more: boolean, letter: string) => encodeFrame("sir", { link: 128 | 4 | (more ? 8 : 0) | (number & 1) | (number > 1 ? 64 : 0) | (number === 0 ? 16 : 0), payload: Buffer.from(letter) }, 0);
+  const heard = [part(0, true, "a"), part(1, false, "b"), part(0, true, "a"), part(2, true, "c"), part(0, true, "a"), part(1, false, "b"), part(3, false, "d")]
+    .flatMap((bytes, n) => receive(terminal, bytes, n).messages.map((m) => Buffer.from(m).toString()));
+  expect(heard).toEqual(["ab", "cd"]);
+});
+
+test("a beacon frame on a two-way line acknowledges nothing", () => {
+  const terminal = makeLink(media.serial, false);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  terminal.sendNumber = 1;
+  poll(terminal, 0);
+  receive(terminal, beaconFrame(media.serial, new Uint8Array([9])), 1);
+  expect(terminal.queue.length).toBe(1);
 });
