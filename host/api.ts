@@ -46,7 +46,7 @@ export const routes: Route[] = [
   },
   { method: "get", path: "/api/members", summary: "Members, without passwords", run: (c) => c.db.selectFrom("member").select(["user_id", "wrong", "blocked_until", "created_at"]).execute() },
   { method: "get", path: "/api/handsets", summary: "Handsets", run: (c) => c.db.selectFrom("handset").select(["kid", "user_id", "key_class", "revoked", "created_at"]).execute() },
-  { method: "post", path: "/api/handsets/:kid/revoke", summary: "A handset is believed no longer", run: (c, { path }) => revokeHandset(c, path["kid"]!) },
+  { method: "post", path: "/api/handsets/:kid/revoke", summary: "A handset is believed no longer", run: (c, { path }) => transact(c.db, (tx) => revokeHandset(c, tx, path["kid"]!)) },
   {
     method: "post", path: "/api/terminals", summary: "Add a terminal; answers its claim code: one use, 24 hours", run: (c, { body }) => addTerminal(c, body as NewTerminal),
     body: object(["name", "role", "merchant", "zones", "takes"], {
@@ -69,7 +69,7 @@ export const routes: Route[] = [
     }),
   },
   {
-    method: "post", path: "/api/sales", summary: "Sell one value at the desk, or issue one that its issuer sold", run: async (c, { body }) => ({ valueId: await sell(c, body as Sale) }),
+    method: "post", path: "/api/sales", summary: "Sell one value at the desk, or issue one that its issuer sold", run: async (c, { body }) => { const { valueId, invitation } = await sell(c, body as Sale); return { valueId, ...(invitation !== undefined && { invitation }) }; },
     body: object(["product", "user", "reference", "paid"], { product: word, user: word, reference: text, name: text, paid: { enum: ["desk", "sold"] } }),
   },
   {

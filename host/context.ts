@@ -13,8 +13,6 @@ export interface Context extends Machine {
   readonly keys: KeyStore;
   /** Passwords that are being hashed or wait for it. */
   readonly hashing: Queue;
-  /** Answers sealed by this process. */
-  answered: number;
 }
 
 /** Something an operator or device asked for that cannot be: what happened and what to do. `status` is HTTP's. */

@@ -3,10 +3,11 @@
  * same answer after the same work. Each letter is taken once; the same letter again gets the stored answer again, the same
  * number with other content is an incident.
  */
-import { noteIncident, newScalar, sha256Hex, toHex, fromHex, type Context } from "./context.js";
+import { newScalar, nextNumber, noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
 import { certificateFor, compareRecord, takeBatch } from "./intake.js";
+import { redeem } from "./invitations.js";
 import { enrolHandset } from "./people.js";
 import { deliver, offersFor } from "./products.js";
 import { refreshValue } from "./refresh.js";
@@ -18,6 +19,7 @@ import { decodeSigned, keyId } from "../protocol/wire/signed.js";
 import * as w from "../protocol/wire/sync.js";
 import { encodeTime } from "../protocol/wire/trust.js";
 
+const none = new Uint8Array(0);
 const recordDays = 400;
 const requestOldSeconds = 600;
 const requestAheadSeconds = 120;
@@ -28,28 +30,58 @@ const records = new Set<number>([w.messageType.records, w.messageType.renew, w.m
 type Sender = { kind: "terminal"; row: TerminalRow; agreementKey: Uint8Array } | { kind: "handset"; userId: string; agreementKey: Uint8Array };
 
 /** Counts what came of envelopes, for the metrics. */
-export type Count = (result: "taken" | "repeated" | "refused") => void;
+export type Count = (result: "taken" | "repeated" | "refused" | "limited") => void;
+/** False for a sender that asks too often. */
+export type Admit = (kid: string) => boolean;
 
 /** Answers the envelope for the sender, or undefined: say nothing but 400. */
-export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count): Promise<Uint8Array | undefined> {
+export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count, admit: Admit = () => true): Promise<Uint8Array | undefined> {
   const letter = open(c, bytes);
   const sender = letter === undefined ? undefined : await senderOf(c, letter);
   const message = letter === undefined || sender === undefined ? undefined : verifyMessage(c.crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
-  if (letter === undefined || sender === undefined || message === undefined) { sameWork(c); count("refused"); return undefined; }
-  const key = toHex(letter.kid);
-  const digest = sha256Hex(letter.signed);
-  const known = await c.db.selectFrom("letter").selectAll().where("sender", "=", key).where("sequence", "=", message.sequence).executeTakeFirst();
-  if (known !== undefined) {
-    count("repeated");
-    if (known.digest === digest) return known.answer.length === 0 ? undefined : new Uint8Array(known.answer);
-    await transact(c.db, (tx) => noteIncident(tx, "two letters with one number", key, `sequence ${message.sequence}`, c.now()));
-    return undefined;
-  }
-  count("taken");
-  const body = isFresh(c, message) ? await handle(c, broker, sender.sender, message, letter.kid) : new Uint8Array(0);
-  const answer = sealFor(c, letter.kid, sender.sender.agreementKey, message, body);
-  if (!isWaiting(message.type)) await keepLetter(c, key, message.sequence, digest, answer);
-  return answer;
+  if (sender === undefined) sameWork(c);
+  if (letter === undefined || sender === undefined || message === undefined) { count("refused"); return undefined; }
+  if (!admit(toHex(letter.kid))) { count("limited"); return undefined; }
+  if (isWaiting(message.type)) return await relay(c, broker, sender.sender, message, letter, count);
+  return await takeOnce(c, sender.sender, message, letter, count);
+}
+
+/** What the letter asks for, its answer and its number become durable together, or none of them does. */
+async function takeOnce(c: Context, sender: Sender, m: Message, letter: Letter, count: Count): Promise<Uint8Array | undefined> {
+  const known = await knownLetter(c.db, letter, m);
+  const act = known === undefined && isFresh(c, m) ? await prepare(c, sender, m, letter.kid) : () => Promise.resolve(none);
+  const done = await transact(c.db, async (tx) => {
+    const before = known ?? (await knownLetter(tx, letter, m));
+    if (before !== undefined) return await repeated(c, tx, letter, m, before);
+    const answer = await sealFor(c, tx, letter.kid, sender.agreementKey, m, await act(tx));
+    await keepLetter(c, tx, letter, m, answer);
+    return { result: "taken" as const, answer };
+  });
+  count(done.result);
+  return done.answer.length === 0 ? undefined : done.answer;
+}
+
+type KnownLetter = { digest: string; answer: Uint8Array };
+const knownLetter = (tx: Tx, letter: Letter, m: Message): Promise<KnownLetter | undefined> =>
+  tx.selectFrom("letter").select(["digest", "answer"]).where("sender", "=", toHex(letter.kid)).where("sequence", "=", m.sequence).executeTakeFirst();
+
+async function repeated(c: Context, tx: Tx, letter: Letter, m: Message, known: KnownLetter): Promise<{ result: "repeated"; answer: Uint8Array }> {
+  if (known.digest === sha256Hex(letter.signed)) return { result: "repeated", answer: new Uint8Array(known.answer) };
+  await noteIncident(tx, "two letters with one number", toHex(letter.kid), `sequence ${m.sequence}`, c.now());
+  return { result: "repeated", answer: none };
+}
+
+/** Handovers are answered while somebody waits, and never again: a copied poll would take the owner's questions away. */
+async function relay(c: Context, broker: Broker, sender: Sender, m: Message, letter: Letter, count: Count): Promise<Uint8Array | undefined> {
+  const isNew = await transact(c.db, async (tx) => {
+    if ((await knownLetter(tx, letter, m)) !== undefined) return false;
+    await keepLetter(c, tx, letter, m, none);
+    return true;
+  });
+  count(isNew ? "taken" : "repeated");
+  if (!isNew) return undefined;
+  const body = sender.kind === "terminal" && isFresh(c, m) ? await handedOver(c, broker, sender.row, m) : none;
+  return await transact(c.db, (tx) => sealFor(c, tx, letter.kid, sender.agreementKey, m, body));
 }
 
 interface Letter { signed: Uint8Array; kid: Uint8Array; recipient: Uint8Array }
@@ -70,15 +102,16 @@ async function senderOf(c: Context, letter: Letter): Promise<{ sender: Sender; k
   const h = await c.db.selectFrom("handset").selectAll().where("kid", "=", kid).executeTakeFirst();
   if (h !== undefined && h.revoked === 0) return { sender: { kind: "handset", userId: h.user_id, agreementKey: fromHex(h.agreement_key) }, key: fromHex(h.signing_key) };
   if (h !== undefined) return undefined;
-  const enrolment = enrolmentIn(letter.signed);
+  const enrolment = enrolmentIn(c, letter.signed);
   return enrolment === undefined ? undefined : { sender: { kind: "handset", userId: "", agreementKey: enrolment.agreementKey }, key: enrolment.signingKey };
 }
 
 /** A first letter is signed by the key that it names. */
-function enrolmentIn(signed: Uint8Array): w.HandsetEnrolment | undefined {
+function enrolmentIn(c: Context, signed: Uint8Array): w.HandsetEnrolment | undefined {
   const object = decodeSigned(signed);
   const message = object === undefined ? undefined : decodeMessage(object.claims);
-  return message === undefined || message.type !== w.messageType.enrolHandset ? undefined : w.decodeHandsetEnrolment(message.body);
+  const x = message === undefined || message.type !== w.messageType.enrolHandset ? undefined : w.decodeHandsetEnrolment(message.body);
+  return x !== undefined && toHex(keyId(c.crypto, x.signingKey)) === toHex(object!.kid) && c.crypto.coordinates(x.agreementKey) !== undefined ? x : undefined;
 }
 
 /** A request by a clock that can be trusted is at most ten minutes old; records are good for 400 days. */
@@ -86,59 +119,59 @@ function isFresh(c: Context, m: Message): boolean {
   if (records.has(m.type)) return m.quality < 2 || m.at > c.now() - recordDays * 86_400;
   return m.quality < 2 || (m.at > c.now() - requestOldSeconds && m.at < c.now() + requestAheadSeconds);
 }
+/** Read again or refused by its age, so a copy of it can do nothing. */
+const brief = new Set<number>([w.messageType.pull, w.messageType.handoverAsk, w.messageType.handoverWait, w.messageType.collect, w.messageType.enrolHandset]);
 const isWaiting = (type: number) => type === w.messageType.handoverWait || type === w.messageType.handoverAsk;
 
+/** A signature of the right form that nothing verifies. */
+const noSignature = new Uint8Array(64).fill(1);
 /** A verification with a fixed key stands in for the one that a known sender would have cost. */
 function sameWork(c: Context): void {
-  c.crypto.verify(new Uint8Array([2, ...new Uint8Array(31), 5]), new Uint8Array(64), new Uint8Array(64));
+  c.crypto.verify(c.keys.publicKey("envelope"), new Uint8Array(64), noSignature);
 }
 
-async function keepLetter(c: Context, sender: string, sequence: number, digest: string, answer: Uint8Array): Promise<void> {
-  await transact(c.db, async (tx) => {
-    await tx.insertInto("letter").values({ sender, sequence, digest, answer, at: c.now() }).onConflict((o) => o.doNothing()).execute();
-    await tx.deleteFrom("letter").where("at", "<", c.now() - recordDays * 86_400).execute();
-  });
+/** Records are kept as long as a courier may need; what only reads, or is refused by its age, a day. */
+async function keepLetter(c: Context, tx: Tx, letter: Letter, m: Message, answer: Uint8Array): Promise<void> {
+  const days = brief.has(m.type) ? 1 : recordDays;
+  await tx.deleteFrom("letter").where("keep_until", "<", c.now()).execute();
+  await tx.insertInto("letter").values({ sender: toHex(letter.kid), sequence: m.sequence, digest: sha256Hex(letter.signed), answer, keep_until: c.now() + days * 86_400 }).execute();
 }
 
-function sealFor(c: Context, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Uint8Array {
+async function sealFor(c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Promise<Uint8Array> {
   const recipient = keyId(c.crypto, agreementKey);
   const claims = encodeMessage({
-    recipient, at: c.now(), quality: 3, sequence: Math.floor(c.now() * 1000 + (c.answered++ % 1000)), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
+    recipient, at: c.now(), quality: 3, sequence: await nextNumber(tx, "letter"), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
   });
   const signed = c.keys.signed("message", "sender", claims);
-  return sealEnvelope(c.crypto, signed, { ephemeral: newScalar(c), nonce: c.random(12), recipientKey: agreementKey, least: 0 }) ?? new Uint8Array(0);
+  return sealEnvelope(c.crypto, signed, { ephemeral: newScalar(c), nonce: c.random(12), recipientKey: agreementKey, least: 0 }) ?? none;
 }
 
 // ---- what each type means -------------------------------------------------------------------------------------------------
 
-async function handle(c: Context, broker: Broker, sender: Sender, m: Message, kid: Uint8Array): Promise<Uint8Array> {
-  if (sender.kind === "terminal") return await fromTerminal(c, broker, sender.row, m);
+/** What to do in the letter's transaction; slow work, as hashing a password, is done before it. */
+async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array): Promise<(tx: Tx) => Promise<Uint8Array>> {
+  if (sender.kind === "terminal") return (tx) => fromTerminal(c, tx, sender.row.terminal_id, m);
   if (m.type === w.messageType.enrolHandset) {
     const x = w.decodeHandsetEnrolment(m.body);
-    return x === undefined ? none : w.encodeHandsetEnrolled(await enrolHandset(c, x, kid));
+    const enrol = x === undefined ? undefined : await enrolHandset(c, x, kid);
+    return async (tx) => (enrol === undefined ? none : w.encodeHandsetEnrolled(await enrol(tx)));
   }
-  return sender.userId === "" ? none : await transact(c.db, (tx) => fromHandset(c, tx, sender.userId, m));
-}
-const none = new Uint8Array(0);
-
-async function fromTerminal(c: Context, broker: Broker, t: TerminalRow, m: Message): Promise<Uint8Array> {
-  switch (m.type) {
-    case w.messageType.handoverWait: {
-      const x = w.decodeHandoverWait(m.body);
-      return x === undefined ? none : w.encodeHandoverQuestion(await broker.wait(t.terminal_id, x));
-    }
-    case w.messageType.handoverAsk: {
-      const x = w.decodeHandoverAsk(m.body);
-      return x === undefined ? none : w.encodeHandoverCode({ code: await askOwner(c, broker, t, x) });
-    }
-    default: return await transact(c.db, async (tx) => {
-      const row = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", t.terminal_id).executeTakeFirstOrThrow();
-      return await fromTerminalIn(c, tx, row, m);
-    });
-  }
+  return (tx) => (sender.userId === "" ? Promise.resolve(none) : fromHandset(c, tx, sender.userId, toHex(kid), m));
 }
 
-async function fromTerminalIn(c: Context, tx: Tx, t: TerminalRow, m: Message): Promise<Uint8Array> {
+async function handedOver(c: Context, broker: Broker, t: TerminalRow, m: Message): Promise<Uint8Array> {
+  if (t.suspended !== 0) return none;
+  if (m.type === w.messageType.handoverWait) {
+    const x = w.decodeHandoverWait(m.body);
+    return x === undefined ? none : w.encodeHandoverQuestion(await broker.wait(t.terminal_id, x));
+  }
+  const x = w.decodeHandoverAsk(m.body);
+  return x === undefined ? none : w.encodeHandoverCode({ code: await askOwner(c, broker, t, x) });
+}
+
+/** The terminal's row is read anew: what was read before the transaction may be older than another worker's. */
+async function fromTerminal(c: Context, tx: Tx, terminalId: string, m: Message): Promise<Uint8Array> {
+  const t = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", terminalId).executeTakeFirstOrThrow();
   const batch = m.type === w.messageType.records ? w.decodeBatch(m.body) : undefined;
   if (batch !== undefined) return w.encodeBatchTaken({ through: await takeBatch(c, tx, t, batch) });
   const renewal = m.type === w.messageType.renew ? w.decodeRenewal(m.body) : undefined;
@@ -165,12 +198,17 @@ async function askOwner(c: Context, broker: Broker, t: TerminalRow, x: w.Handove
   return await broker.ask(owner, own === undefined ? fromHex(t.terminal_id) : certificateId(c.crypto, own.claims), x);
 }
 
-async function fromHandset(c: Context, tx: Tx, userId: string, m: Message): Promise<Uint8Array> {
+async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: Message): Promise<Uint8Array> {
   switch (m.type) {
-    case w.messageType.collect: return w.encodeOffers(await offersFor(tx, userId));
+    case w.messageType.collect: {
+      const code = w.decodeCollect(m.body);
+      if (code === undefined) return none;
+      if (code !== "") await redeem(c, tx, userId, code);
+      return w.encodeOffers(await offersFor(tx, userId));
+    }
     case w.messageType.deliver: {
       const keys = w.decodeOfferKeys(m.body);
-      return keys === undefined ? none : w.encodeDelivered(await deliver(c, tx, userId, keys));
+      return keys === undefined ? none : w.encodeDelivered(await deliver(c, tx, userId, kid, keys));
     }
     case w.messageType.refresh: {
       const x = w.decodeRefresh(m.body);

@@ -23,14 +23,19 @@ export interface Broker {
   close(): void;
 }
 
-export function makeBroker(after: Machine["after"]): Broker {
+export function makeBroker(m: Pick<Machine, "after" | "random">): Broker {
   const polls = new Map<string, (question: HandoverQuestion) => void>();
-  const asked = new Map<number, (code: number) => void>();
-  let next = 0;
+  /** Questions under way, each to be answered by the terminal that was asked. */
+  const asked = new Map<number, { owner: string; answer: (code: number) => void }>();
+  // Not from 0: an answer to a question of an earlier run must not fit one of this run.
+  let next = m.random(6).reduce((number, byte) => number * 256 + byte, 0);
   return {
     wait: (terminalId, said) => {
-      asked.get(said.number)?.(said.code);
-      asked.delete(said.number);
+      const question = asked.get(said.number);
+      if (question?.owner === terminalId) {
+        asked.delete(said.number);
+        question.answer(said.code);
+      }
       polls.get(terminalId)?.(nothing);
       return new Promise((resolve) => {
         const answer = (question: HandoverQuestion): void => {
@@ -38,7 +43,7 @@ export function makeBroker(after: Machine["after"]): Broker {
           if (polls.get(terminalId) === answer) polls.delete(terminalId);
           resolve(question);
         };
-        const cancel = after(pollMs, () => answer(nothing));
+        const cancel = m.after(pollMs, () => answer(nothing));
         polls.set(terminalId, answer);
       });
     },
@@ -47,15 +52,15 @@ export function makeBroker(after: Machine["after"]): Broker {
       if (poll === undefined) return Promise.resolve(refusal.finish_elsewhere);
       const number = ++next;
       return new Promise((resolve) => {
-        const cancel = after(limits.handoverWithinMs - 200, () => { asked.delete(number); resolve(refusal.finish_elsewhere); });
-        asked.set(number, (code) => { cancel(); resolve(code); });
+        const cancel = m.after(limits.handoverWithinMs - 200, () => { asked.delete(number); resolve(refusal.finish_elsewhere); });
+        asked.set(number, { owner, answer: (code) => { cancel(); resolve(code); } });
         poll({ number, by, receipt: x.receipt, proof: x.proof });
       });
     },
     isWaiting: (terminalId) => polls.has(terminalId),
     close: () => {
       for (const poll of [...polls.values()]) poll(nothing);
-      for (const answer of [...asked.values()]) answer(refusal.finish_elsewhere);
+      for (const question of [...asked.values()]) question.answer(refusal.finish_elsewhere);
       asked.clear();
     },
   };

@@ -40,22 +40,22 @@ export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine
   const machine: Machine = { ...nodeMachine, ...o.machine };
   const name = o.name ?? "kaisatsu";
   const keys = o.folder === inMemory ? makeKeyStore(machine, name) : openKeyStore(machine, o.folder, name);
-  const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue(), answered: 0 };
-  const broker = makeBroker(machine.after);
+  const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue() };
+  const broker = makeBroker(machine);
   return { context, broker, close: async () => { broker.close(); await context.db.destroy(); } };
 }
 
 export interface Host { readonly url: string; readonly operatorToken: string; readonly context: Context; readonly provider: string; /** Root's key id, as people compare it. */ readonly rootId: string; close(): Promise<void> }
 
 /** Counters since the start of this process. */
-interface Metrics { envelopes: Record<"taken" | "repeated" | "refused", number>; claims: Record<"granted" | "refused", number>; requests: number }
+interface Metrics { envelopes: Record<"taken" | "repeated" | "refused" | "limited", number>; claims: Record<"granted" | "refused", number>; requests: number }
 
 export async function startHost(o: HostOptions): Promise<Host> {
   if (o.folder !== inMemory) mkdirSync(o.folder, { recursive: true, mode: 0o700 });
   const opened = await openHost(o);
   const { context, broker } = opened;
   const operatorToken = o.folder === inMemory ? newToken(context) : tokenIn(context, join(o.folder, "operator.token"));
-  const metrics: Metrics = { envelopes: { taken: 0, repeated: 0, refused: 0 }, claims: { granted: 0, refused: 0 }, requests: 0 };
+  const metrics: Metrics = { envelopes: { taken: 0, repeated: 0, refused: 0, limited: 0 }, claims: { granted: 0, refused: 0 }, requests: 0 };
   const app = fastify({ bodyLimit: 20 * 1024 * 1024, requestTimeout: 10_000, forceCloseConnections: true });
   deviceDoor(app, context, broker, metrics);
   operatorDoor(app, context, operatorToken);

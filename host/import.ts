@@ -9,7 +9,7 @@ import { issueOne } from "./products.js";
 export type ImportFormat = "json" | "csv" | "pretix";
 /** One attendee. `user` is the member id that will collect the value; without one it is the e-mail address. */
 export interface Attendee { line: number; reference: string; name: string; user: string; product: string }
-export interface Imported { issued: number; already: number; values: { reference: string; valueId: string }[] }
+export interface Imported { issued: number; already: number; values: { reference: string; user: string; valueId: string; invitation?: string }[] }
 
 const bytesMax = 16 * 1024 * 1024;
 const linesMax = 100_000;
@@ -19,13 +19,14 @@ export async function importList(c: Context, format: ImportFormat, text: string,
   const attendees = readList(format, text, products);
   await checkProducts(c, attendees);
   return await transact(c.db, async (tx) => {
-    const before = Number((await tx.selectFrom("issued").select((e) => e.fn.countAll<number>().as("n")).executeTakeFirstOrThrow()).n);
     const values: Imported["values"] = [];
+    let issued = 0;
     for (const a of attendees) {
-      values.push({ reference: a.reference, valueId: await issueOne(c, tx, { product: a.product, user: a.user, reference: a.reference, name: a.name, paid: "sold" }) });
+      const { isNew, ...made } = await issueOne(c, tx, { product: a.product, user: a.user, reference: a.reference, name: a.name, paid: "sold" });
+      if (isNew) issued++;
+      values.push({ reference: a.reference, user: a.user, ...made });
     }
-    const after = Number((await tx.selectFrom("issued").select((e) => e.fn.countAll<number>().as("n")).executeTakeFirstOrThrow()).n);
-    return { issued: after - before, already: attendees.length - (after - before), values };
+    return { issued, already: attendees.length - issued, values };
   });
 }
 

@@ -2,10 +2,12 @@
  * What is sold: merchants, issuers, products, and the values issued from them (P1; `money.md` §3 lines 3, 7, 8). A value is
  * issued for a member at once; it gets its certificate when a handset of his names a key for it.
  */
-import { audit, currencyNumber, daySeconds, fromHex, nextNumber, recordingAt, toHex, Wrong, type Context } from "./context.js";
+import { audit, currencyNumber, daySeconds, fromHex, nextNumber, recordingAt, sha256Hex, toHex, Wrong, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import { post } from "./ledger.js";
 import { issue, pay, settlePayment } from "./ledger-events.js";
+import { invite } from "./invitations.js";
+import { userIdOrWrong } from "./people.js";
 import { round } from "./money.js";
 import type { IssuedTable, ProductTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
@@ -73,33 +75,46 @@ function flagsOf(x: NewProduct): number {
 /** Where its money is: `desk` was paid here and now; `sold` by the issuer itself, as on an attendee list. */
 export interface Sale { product: string; user: string; reference: string; name?: string; paid: "desk" | "sold" }
 
-export async function sell(c: Context, sale: Sale): Promise<string> {
-  return await transact(c.db, (tx) => issueOne(c, tx, sale));
+/** `invitation`: for whom it is held must show this code first; it is sent to that person and nobody else. */
+export interface Issued { valueId: string; isNew: boolean; invitation?: string }
+
+export async function sell(c: Context, sale: Sale): Promise<Issued> {
+  return await transact(c.db, (tx) => issueOne(c, tx, { ...sale, user: userIdOrWrong(sale.user) }));
 }
 
 /** Issues one value; the same reference again answers the same value. */
-export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<string> {
-  const known = await tx.selectFrom("issued").select(["value_id", "product_id", "user_id"]).where("reference", "=", sale.reference).executeTakeFirst();
+export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<Issued> {
+  const known = await tx.selectFrom("issued").select(["value_id", "product_id", "user_id", "held"]).where("reference", "=", sale.reference).executeTakeFirst();
   if (known !== undefined) {
     if (known.product_id !== sale.product || known.user_id !== sale.user) throw new Wrong("reference_differs", `Reference ${sale.reference} was issued before for another product or member.`, 409);
-    return known.value_id;
+    return { valueId: known.value_id, isNew: false, ...(known.held === 1 && { invitation: await invite(c, tx, sale.user) }) };
   }
+  const isHeld = await isStranger(tx, sale);
   const p = await tx.selectFrom("product").selectAll().where("product_id", "=", sale.product).executeTakeFirst();
   if (p === undefined) throw new Wrong("product_unknown", `There is no product ${sale.product}: add it first.`, 404);
   const valueId = toHex(c.random(8));
   const when = { at: c.now(), quality: 3, recorded: recordingAt(c.now()) };
-  const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, sale.reference, when);
+  const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, orderOf(sale.reference), when);
   const posted = await issue(tx, {
     valueId, code: p.unit === unit.money ? "prepaid" : "unearned", currency: p.currency, issuer: p.issuer_id, price: p.price, uses: p.unit === unit.money ? 1 : p.most, merchantShare: p.merchant_share,
-    from, ...(sale.paid === "desk" && { order: sale.reference }),
+    from, ...(sale.paid === "desk" && { order: orderOf(sale.reference) }),
   }, when);
   if (posted !== "posted") throw new Wrong("not_posted", `Value ${valueId} could not be booked.`, 500);
   await tx.insertInto("issued").values({
     value_id: valueId, offer_id: toHex(c.random(8)), product_id: p.product_id, user_id: sale.user, reference: sale.reference, name: sale.name ?? p.name,
-    status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null,
+    status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null, handset: null, held: Number(isHeld),
   }).execute();
   await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${sale.user}`, c.now());
-  return valueId;
+  return { valueId, isNew: true, ...(isHeld && { invitation: await invite(c, tx, sale.user) }) };
+}
+
+/** Orders in the books have no free text: a reference may hold a name, a slash, anything. */
+const orderOf = (reference: string): string => sha256Hex(reference).slice(0, 16);
+
+/** Nobody has seen this person: no account yet, or one that anybody could have opened, and not at the desk either. */
+async function isStranger(tx: Tx, sale: Sale): Promise<boolean> {
+  const member = await tx.selectFrom("member").select("verified").where("user_id", "=", sale.user).executeTakeFirst();
+  return member === undefined || (member.verified === 0 && sale.paid === "sold");
 }
 
 async function paidAtDesk(tx: Tx, p: ProductRow, order: string, when: Parameters<typeof pay>[2]): Promise<string> {
@@ -116,26 +131,34 @@ async function nextIndex(tx: Tx): Promise<number> {
 
 // ---- delivery ---------------------------------------------------------------------------------------------------------------
 
-/** *collect*: what waits for this member, delivered or not; a lost answer is repeated that way. */
+/** So many values fit the letter that brings them to a handset (16 KiB); the rest is offered next time. */
+const offersMost = 20;
+
+/** *collect*: what waits for this member and has no key yet; a lost answer is repeated that way. */
 export async function offersFor(tx: Tx, userId: string): Promise<ValueOffer[]> {
-  const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses", "holder_key"])
-    .where("user_id", "=", userId).orderBy("issued_at").orderBy("value_id").execute();
-  return rows.filter((r) => r.holder_key === null).map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
+  const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses"])
+    .where("user_id", "=", userId).where("holder_key", "is", null).where("held", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
+  return rows.map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
 }
 
 /** *deliver*: certifies each value to the key named for it. The same key again gets the same bytes; another key gets nothing. */
-export async function deliver(c: Context, tx: Tx, userId: string, keys: readonly OfferKey[]): Promise<Delivered[]> {
+export async function deliver(c: Context, tx: Tx, userId: string, handset: string, keys: readonly OfferKey[]): Promise<Delivered[]> {
   const delivered: Delivered[] = [];
-  for (const k of keys) {
-    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where("user_id", "=", userId).executeTakeFirst();
-    if (v === undefined || c.crypto.coordinates(k.publicKey) === undefined) continue;
-    if (v.holder_key !== null && v.holder_key !== toHex(k.publicKey)) continue;
+  for (const k of keys.slice(0, offersMost)) {
+    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where("user_id", "=", userId).where("held", "=", 0).executeTakeFirst();
+    if (v === undefined || c.crypto.coordinates(k.publicKey) === undefined || (k.keyClass !== 1 && k.keyClass !== 2)) continue;
+    if (v.holder_key === null ? v.status !== 0 || (await isTaken(tx, k.publicKey)) : v.holder_key !== toHex(k.publicKey) || v.handset !== handset) continue;
     const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
-    if (v.holder_key === null) await certifyValue(c, tx, v, p, k);
+    if (v.holder_key === null) await certifyValue(c, tx, v, p, k, handset);
     const now = await tx.selectFrom("issued").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
     delivered.push(deliveredOf(c, now, k.offer));
   }
   return delivered;
+}
+
+/** One key, one value. */
+async function isTaken(tx: Tx, publicKey: Uint8Array): Promise<boolean> {
+  return (await tx.selectFrom("issued").select("value_id").where("holder_key", "=", toHex(publicKey)).executeTakeFirst()) !== undefined;
 }
 
 function deliveredOf(c: Context, v: IssuedRow, offer: Uint8Array): Delivered {
@@ -148,17 +171,17 @@ function deliveredOf(c: Context, v: IssuedRow, offer: Uint8Array): Delivered {
   };
 }
 
-async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey): Promise<void> {
+async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey, handset: string): Promise<void> {
   const part = c.keys.signed("issuer", "issuer " + p.issuer_id, issuerClaims(v, p));
   const value: Value = {
     kind: p.kind, expires: p.valid_until, notBefore: v.issued_at - (v.issued_at % 60), valueId: fromHex(v.value_id), holderKey: k.publicKey, unit: p.unit, most: p.most - p.grant_uses,
     currency: p.unit === unit.money ? currencyNumber(p.currency) : undefined, zones: JSON.parse(p.zones) as number[], rule: encodeRule(JSON.parse(p.rule) as number[][]),
-    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | ((k.keyClass & 3) << 3), statusIndex: v.status_index, issuerPart: digest16(c.crypto, part),
+    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | (k.keyClass << 3), statusIndex: v.status_index, issuerPart: digest16(c.crypto, part),
   };
   const claims = encodeValue(value);
   const kid = c.keys.shortKid("values");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("values", valueToSign(kid, claims)));
-  await tx.updateTable("issued").set({ holder_key: toHex(k.publicKey), value: bytes, issuer_part: part }).where("value_id", "=", v.value_id).execute();
+  await tx.updateTable("issued").set({ holder_key: toHex(k.publicKey), value: bytes, issuer_part: part, handset }).where("value_id", "=", v.value_id).execute();
   if (p.grant_uses > 0) await carveGrant(c, tx, v, p, value);
 }
 

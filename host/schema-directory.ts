@@ -13,7 +13,8 @@ export interface ProductTable {
   product_id: string; name: string; kind: string; unit: number; most: number; price: number; currency: string; zones: string; rule: string; valid_until: number;
   offline: string; flags: number; issuer_id: string; merchant_share: number; grant_uses: number;
 }
-export interface MemberTable { user_id: string; password: string; phone: string; recovery: string; wrong: Generated<number>; wrong_in_row: Generated<number>; blocked_until: Generated<number>; created_at: number }
+export interface MemberTable { user_id: string; password: string; phone: string; recovery: string; wrong: Generated<number>; wrong_in_row: Generated<number>; blocked_until: Generated<number>; verified: number; recovery_wrong: Generated<number>; recovery_today: Generated<number>; recovery_day: Generated<number>; created_at: number }
+export interface InvitationTable { user_id: string; code: string; wrong: Generated<number>; wrong_today: Generated<number>; day: Generated<number>; created_at: number }
 export interface HandsetTable { kid: string; user_id: string; signing_key: string; agreement_key: string; key_class: number; revoked: Generated<number>; created_at: number }
 export interface TerminalTable {
   terminal_id: string; name: string; role: number; zones: string; takes: string; tariffs: string; kinds: string; currency: string; most: number; merchant_id: string;
@@ -27,10 +28,12 @@ export interface CertificateTable { certificate_id: string; number: Generated<nu
 export interface IssuedTable {
   value_id: string; offer_id: string; product_id: string; user_id: string; reference: string; name: string; status_index: number; status: Generated<number>;
   issued_at: number; holder_key: string | null; value: Uint8Array | null; issuer_part: Uint8Array | null; grant_id: string | null; grant_bytes: Uint8Array | null;
+  /** The handset it was delivered to. `held`: until an invitation is shown. */
+  handset: string | null; held: number;
 }
 export interface HostReceiptTable { digest: string; value_id: string; counter: number; receipt: Uint8Array; signature: Uint8Array }
 export interface StatusDeltaTable { number: number; bytes: Uint8Array }
-export interface LetterTable { sender: string; sequence: number; digest: string; answer: Uint8Array; at: number }
+export interface LetterTable { sender: string; sequence: number; digest: string; answer: Uint8Array; keep_until: number }
 export interface EntryTable { terminal_id: string; sequence: number; digest: string; kind: string }
 export interface RefusedTable { terminal_id: string; code: number; times: number }
 export interface IncidentTable { incident_id: Generated<number>; what: string; about: string; detail: string; at: number }
@@ -38,7 +41,7 @@ export interface AuditTable { number: Generated<number>; at: number; who: string
 export interface SettingTable { name: string; value: string }
 
 export interface MoreTables {
-  merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable;
+  invitation: InvitationTable; merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable;
   issued: IssuedTable; host_receipt: HostReceiptTable; status_delta: StatusDeltaTable; letter: LetterTable; entry_taken: EntryTable; refused: RefusedTable;
   incident: IncidentTable; audit: AuditTable; setting: SettingTable;
 }
@@ -50,7 +53,10 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
      currency text not null, zones text not null, rule text not null, valid_until integer not null, offline text not null, flags integer not null,
      issuer_id text not null references issuer, merchant_share integer not null, grant_uses integer not null)`,
   `create table member (user_id text primary key, password text not null, phone text not null, recovery text not null, wrong integer not null default 0,
-     wrong_in_row integer not null default 0, blocked_until integer not null default 0, created_at integer not null)`,
+     wrong_in_row integer not null default 0, blocked_until integer not null default 0, verified integer not null, recovery_wrong integer not null default 0,
+     recovery_today integer not null default 0, recovery_day integer not null default 0, created_at integer not null)`,
+  `create table invitation (user_id text primary key, code text not null, wrong integer not null default 0, wrong_today integer not null default 0,
+     day integer not null default 0, created_at integer not null)`,
   `create table handset (kid text primary key, user_id text not null references member, signing_key text not null, agreement_key text not null, key_class integer not null,
      revoked integer not null default 0, created_at integer not null)`,
   `create table terminal (terminal_id text primary key, name text not null, role integer not null, zones text not null, takes text not null, tariffs text not null,
@@ -65,11 +71,15 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
      bytes blob not null, issued_at integer not null)`,
   `create table issued (value_id text primary key, offer_id text not null unique, product_id text not null references product, user_id text not null,
      reference text not null unique, name text not null, status_index integer not null unique, status integer not null default 0, issued_at integer not null,
-     holder_key text, value blob, issuer_part blob, grant_id text unique, grant_bytes blob)`,
+     holder_key text, value blob, issuer_part blob, grant_id text unique, grant_bytes blob,
+     handset text references handset, held integer not null default 0)`,
   `create index issued_to on issued (user_id)`,
+  `create index issued_on on issued (handset)`,
+  `create unique index issued_key on issued (holder_key)`,
   `create table host_receipt (digest text primary key, value_id text not null, counter integer not null, receipt blob not null, signature blob not null)`,
   `create table status_delta (number integer primary key, bytes blob not null)`,
-  `create table letter (sender text not null, sequence integer not null, digest text not null, answer blob not null, at integer not null, primary key (sender, sequence))`,
+  `create table letter (sender text not null, sequence integer not null, digest text not null, answer blob not null, keep_until integer not null, primary key (sender, sequence))`,
+  `create index letter_age on letter (keep_until)`,
   `create table entry_taken (terminal_id text not null, sequence integer not null, digest text not null, kind text not null, primary key (terminal_id, sequence))`,
   `create table refused (terminal_id text not null, code integer not null, times integer not null, primary key (terminal_id, code))`,
   `create table incident (incident_id integer primary key autoincrement, what text not null, about text not null, detail text not null, at integer not null)`,

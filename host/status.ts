@@ -12,6 +12,8 @@ const listName = "values";
 const ttlSeconds = 900;
 /** Longer chains are not sent: the whole list is shorter. */
 const deltasMost = 200;
+/** Values in one delta, so that it stays below 2 KB. */
+const changesMost = 1000;
 
 interface List { number: number; bits: Uint8Array; signed: Uint8Array }
 
@@ -22,19 +24,33 @@ async function readBits(tx: Tx): Promise<Uint8Array> {
 
 /** Changes the state of one value and signs list and delta. Changing it to what it is changes nothing. */
 export async function setStatus(c: Context, tx: Tx, valueId: string, state: State): Promise<void> {
-  const value = await tx.selectFrom("issued").select(["status_index", "status"]).where("value_id", "=", valueId).executeTakeFirst();
-  if (value === undefined) throw new Wrong("value_unknown", `There is no value ${valueId}.`, 404);
-  if (value.status === status[state]) return;
+  await setStatuses(c, tx, [valueId], state);
+}
+
+/** The same for many values under one number. */
+export async function setStatuses(c: Context, tx: Tx, valueIds: readonly string[], state: State): Promise<void> {
+  const indices: number[] = [];
+  for (const id of valueIds) {
+    const value = await tx.selectFrom("issued").select(["status_index", "status"]).where("value_id", "=", id).executeTakeFirst();
+    if (value === undefined) throw new Wrong("value_unknown", `There is no value ${id}.`, 404);
+    if (value.status === status[state]) continue;
+    indices.push(value.status_index);
+    await tx.updateTable("issued").set({ status: status[state] }).where("value_id", "=", id).execute();
+  }
+  for (let at = 0; at < indices.length; at += changesMost) await change(c, tx, indices.slice(at, at + changesMost).sort((a, b) => a - b), state);
+}
+
+/** Signs the list after this change, and the delta that leads to it. */
+async function change(c: Context, tx: Tx, indices: number[], state: State): Promise<void> {
   const before = await readBits(tx);
   const appliesTo = await listNumber(c, tx);
-  const bits = withStatus(before, [value.status_index], status[state]);
+  const bits = withStatus(before, indices, status[state]);
   const number = await nextNumber(tx, "status");
-  const pick = (wanted: State): number[] => (state === wanted ? [value.status_index] : []);
+  const pick = (wanted: State): number[] => (state === wanted ? indices : []);
   const delta = c.keys.signed("status-delta", "status", encodeStatusDelta({
     issuer: c.keys.provider, list: listName, issuedAt: c.now(), ttl: ttlSeconds, number, appliesTo, result: bitsDigest(c.crypto, bits), revoked: pick("revoked"), valid: pick("valid"),
     suspended: pick("suspended"),
   }));
-  await tx.updateTable("issued").set({ status: status[state] }).where("value_id", "=", valueId).execute();
   await tx.insertInto("status_delta").values({ number, bytes: delta }).execute();
   await keepList(c, tx, number, bits);
 }

@@ -15,7 +15,8 @@ import { decodeTrust, encodeTrust, makeTrust, takeObject, type Trust } from "../
 import { openWallet, type WalletState } from "../../runtime/value/wallet.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
-import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeHandsetEnrolment, enrolmentRefusals, messageType } from "../../protocol/wire/sync.js";
+import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
+import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals, messageType } from "../../protocol/wire/sync.js";
 
 export interface Phone {
   readonly folder: string; readonly host: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
@@ -64,8 +65,11 @@ export async function talk(p: Phone, type: number, body: Uint8Array): Promise<Ui
   return message.body;
 }
 
+/** What shows that an account is ours: consent of a handset it has, its recovery code, or the invitation that came with a value. */
+export interface EnrolmentProof { consent?: Uint8Array; code?: string }
+
 /** Enrols a new handset: trust in the provider, its own keys, an account. Answers the recovery code, shown once. */
-export async function enrolPhone(folder: string, host: string, user: string, password: string, phoneNumber: string): Promise<{ phone: Phone; recovery: string }> {
+export async function enrolPhone(folder: string, host: string, user: string, password: string, phoneNumber: string, proof: EnrolmentProof = {}): Promise<{ phone: Phone; recovery: string }> {
   const page = await readProvider(host);
   const store = openFileStore(join(folder, "wallet"), pages);
   try {
@@ -75,7 +79,7 @@ export async function enrolPhone(folder: string, host: string, user: string, pas
     const phone = phoneOf(folder, host, cells, store, trust);
     const signingKey = phone.keys.publicKey("device") ?? phone.keys.make("device")!;
     const agreementKey = phone.keys.publicKey("device agreement") ?? phone.keys.make("device agreement")!;
-    const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys }));
+    const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys, consent: proof.consent ?? new Uint8Array(0), code: proof.code ?? "" }));
     const said = decodeHandsetEnrolled(body);
     if (said === undefined || said.code !== 0) throw boardFault("denied", `Not enrolled: ${enrolmentRefusals[said?.code ?? 1]}.`);
     writeCell(cells, "trust", encodeTrust(trust));
@@ -88,11 +92,23 @@ export async function enrolPhone(folder: string, host: string, user: string, pas
   }
 }
 
-/** Fetches what was bought. Answers the names of the values that are new. */
-export async function collect(p: Phone): Promise<string[]> {
-  const offers = decodeOffers(await talk(p, messageType.collect, new Uint8Array([0x80])));
-  if (offers === undefined || offers.length === 0) return [];
-  return takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
+/** This handset's word that another one, by its key id, may stand beside it in its account; good for ten minutes. */
+export function consentTo(p: Phone, user: string, kid: Uint8Array): Uint8Array {
+  const claims = encodeDeviceConsent({ user, kid, at: p.clock.utc().at });
+  const own = keyId(crypto, p.keys.publicKey("device")!);
+  return encodeSigned("device", own, claims, p.keys.sign("device", objectToSign("device", own, claims))!, false);
+}
+
+/** Fetches what was bought, some values a letter; `invitation` frees what is held for us. Answers the names of the values that are new. */
+export async function collect(p: Phone, invitation = ""): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const offers = decodeOffers(await talk(p, messageType.collect, encodeCollect(invitation)));
+    if (offers === undefined || offers.length === 0) return names;
+    const taken = takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
+    if (taken.length === 0) return names;
+    names.push(...taken);
+  }
 }
 
 /** Asks for a new base; 0, or the host's refusal code. */

@@ -189,17 +189,39 @@ export function decodeHandoverQuestion(body: Uint8Array): HandoverQuestion | und
 
 // ---- handsets ---------------------------------------------------------------------------------------------------------------
 
-/** First message of a handset, signed by the signing key it names. The password opens the account or makes it. */
-export interface HandsetEnrolment { user: string; password: string; phone: string; signingKey: Uint8Array; agreementKey: Uint8Array; keyClass: number }
+/**
+ * First message of a handset, signed by the signing key it names. The password makes an account; for one that exists it is
+ * not enough: `consent` is signed by a handset of it, or `code` is its recovery code. With a new account, `code` is the
+ * invitation that came with a value. Both may be empty.
+ */
+export interface HandsetEnrolment { user: string; password: string; phone: string; signingKey: Uint8Array; agreementKey: Uint8Array; keyClass: number; consent: Uint8Array; code: string }
 export function encodeHandsetEnrolment(x: HandsetEnrolment): Uint8Array {
   const w = writer();
-  writeArray(w, 6); writeText(w, x.user); writeText(w, x.password); writeText(w, x.phone); writeBytes(w, x.signingKey); writeBytes(w, x.agreementKey); writeInt(w, x.keyClass);
+  writeArray(w, 8); writeText(w, x.user); writeText(w, x.password); writeText(w, x.phone); writeBytes(w, x.signingKey); writeBytes(w, x.agreementKey); writeInt(w, x.keyClass);
+  writeOptional(w, x.consent); writeText(w, x.code);
   return finish(w);
 }
 export function decodeHandsetEnrolment(body: Uint8Array): HandsetEnrolment | undefined {
   const r = reader(body);
-  readArray(r, 6);
-  const x = { user: readText(r), password: readText(r), phone: readText(r), signingKey: readBytes(r, 33), agreementKey: readBytes(r, 33), keyClass: readUint(r) };
+  readArray(r, 8);
+  const x = {
+    user: readText(r), password: readText(r), phone: readText(r), signingKey: readBytes(r, 33), agreementKey: readBytes(r, 33), keyClass: readUint(r),
+    consent: readOptional(r), code: readText(r),
+  };
+  return done(r) ? x : undefined;
+}
+
+/** Claims of class `device`: a handset of this account wants the one with this key id beside it. Good for ten minutes. */
+export interface DeviceConsent { user: string; kid: Uint8Array; at: number }
+export function encodeDeviceConsent(x: DeviceConsent): Uint8Array {
+  const w = writer();
+  writeArray(w, 3); writeText(w, x.user); writeBytes(w, x.kid); writeInt(w, x.at);
+  return finish(w);
+}
+export function decodeDeviceConsent(claims: Uint8Array): DeviceConsent | undefined {
+  const r = reader(claims);
+  readArray(r, 3);
+  const x = { user: readText(r), kid: readBytes(r, 8), at: readUint(r) };
   return done(r) ? x : undefined;
 }
 /** `code` 0: enrolled, with the recovery code, shown once. Else why not (`enrolmentRefusals`). */
@@ -215,9 +237,23 @@ export function decodeHandsetEnrolled(body: Uint8Array): HandsetEnrolled | undef
   const x = { code: readUint(r), recovery: readText(r) };
   return done(r) ? x : undefined;
 }
-export const enrolmentRefusals = ["", "wrong user id or password", "the user id is taken", "the password is too short, too long or too common", "too many tries: wait", "busy: try again"] as const;
+export const enrolmentRefusals = [
+  "", "wrong user id, password or code, or too many tries: wait", "the user id or this handset is taken", "the password is too short, too long or too common", "busy: try again",
+  "the account exists: agree on one of its handsets, or give its recovery code",
+] as const;
 
-/** *collect*: what is waiting for me? Answer: an offer for each value that needs a new key of this handset. */
+/** *collect*: what is waiting for me? `code` is an invitation, or empty. Answer: an offer for each value that needs a new key of this handset. */
+export function encodeCollect(code: string): Uint8Array {
+  const w = writer();
+  writeArray(w, 1); writeText(w, code);
+  return finish(w);
+}
+export function decodeCollect(body: Uint8Array): string | undefined {
+  const r = reader(body);
+  readArray(r, 1);
+  const code = readText(r);
+  return done(r) ? code : undefined;
+}
 export interface ValueOffer { offer: Uint8Array; name: string; kind: string; profileB: boolean }
 export function encodeOffers(offers: readonly ValueOffer[]): Uint8Array {
   const w = writer();

@@ -98,16 +98,16 @@ export async function ask(x: World, d: Device, type: number, body: Uint8Array, m
   return answer === undefined ? undefined : open(x, d, answer).body;
 }
 
-export interface Enrolling { user: string; password: string; phone: string; keyClass: number }
+export interface Enrolling { user: string; password: string; phone: string; keyClass: number; consent: Uint8Array; code: string }
 export async function enrol(x: World, user: string, more: Partial<Enrolling> = {}, d = makeDevice(x)): Promise<Device & { said: w.HandsetEnrolled }> {
-  const body = w.encodeHandsetEnrolment({ user, password, phone: "", keyClass: 2, signingKey: crypto.publicKey(d.signing)!, agreementKey: crypto.publicKey(d.agreement)!, ...more });
+  const body = w.encodeHandsetEnrolment({ user, password, phone: "", keyClass: 2, consent: new Uint8Array(0), code: "", signingKey: crypto.publicKey(d.signing)!, agreementKey: crypto.publicKey(d.agreement)!, ...more });
   return Object.assign(d, { said: w.decodeHandsetEnrolled((await ask(x, d, w.messageType.enrolHandset, body))!)! });
 }
 
 /** A value on a handset: its own key beside its certificate. */
 export interface Held { valueId: Uint8Array; secret: Uint8Array; claims: Uint8Array; delivered: w.Delivered }
-export async function collect(x: World, d: Device): Promise<Held[]> {
-  const offers = w.decodeOffers((await ask(x, d, w.messageType.collect, new Uint8Array([0x80])))!)!;
+export async function collect(x: World, d: Device, code = ""): Promise<Held[]> {
+  const offers = w.decodeOffers((await ask(x, d, w.messageType.collect, w.encodeCollect(code)))!)!;
   const secrets = offers.map(() => newSecret(x));
   const body = w.encodeOfferKeys(offers.map((o, i) => ({ offer: o.offer, publicKey: crypto.publicKey(secrets[i]!)!, keyClass: 2 })));
   const delivered = w.decodeDelivered((await ask(x, d, w.messageType.deliver, body))!)!;

@@ -59,8 +59,9 @@ class Teller {
     await product({ product: "balcony", name: "Concert, balcony", kind: "ticket", sort: "ticket", price: 4000, zones: [9] });
     await product({ product: "early", name: "Early bird, 2 seconds", kind: "ticket", sort: "ticket", price: 1000, until: now + 6 });
     const list = "Order code,Position ID,Status,Attendee name,Attendee email,Product\nQ7F2,1,Paid,Aiko Tanaka,aiko@example.org,concert\nQ7F2,2,Paid,Ben Okafor,ben@example.org,concert\nQ7F2,3,Paid,Aiko's guest,aiko@example.org,concert\nM3XX,1,Canceled,Nobody,no@example.org,concert\n";
-    const imported = await stage.api<{ issued: number }>("POST", "/api/import", { format: "pretix", list });
-    this.say(`An attendee list (a pretix order export) was imported: ${imported.issued} tickets issued, one cancelled line left out.`);
+    const imported = await stage.api<{ issued: number; values: { user: string; invitation?: string }[] }>("POST", "/api/import", { format: "pretix", list });
+    this.say(`An attendee list (a pretix order export) was imported: ${imported.issued} tickets issued, one cancelled line left out. Each guest is sent an invitation code.`);
+    const invitations = new Map(imported.values.map((v) => [v.user, v.invitation]));
     const settings = { passageMs: 1500, resumeSeconds: 5 };
     const takes = [{ kind: "ticket", action: 1, zone: 1 }, { kind: "swim", action: 1, zone: 1 }];
     this.north = await addGate(stage, { name: "North", merchant: "hall", zones: [1], takes, settings });
@@ -70,7 +71,7 @@ class Teller {
     for (const name of ["aiko", "ben"]) this.phones[name] = await addPhone(stage, name + "@example.org");
     const sell = (productId: string, user: string, reference: string): Promise<unknown> => stage.api("POST", "/api/sales", { product: productId, user: user + "@example.org", reference, paid: "desk" });
     for (const [p, u, r] of [["swim-3", "aiko", "D1"], ["card-20", "aiko", "D2"], ["balcony", "ben", "D3"], ["early", "ben", "D4"], ["swim-20", "ben", "D5"], ["card-20", "ben", "D6"]] as const) await sell(p, u, r);
-    for (const [name, phone] of Object.entries(this.phones)) this.say(`${title(name)}'s handset enrols and collects: ${(await collect(phone)).join(", ")}.`);
+    for (const [name, phone] of Object.entries(this.phones)) this.say(`${title(name)}'s handset enrols and collects: ${(await collect(phone, invitations.get(name + "@example.org"))).join(", ")}.`);
   }
 
   // ---- good taps ------------------------------------------------------------------------------------------------------------
