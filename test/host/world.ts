@@ -120,7 +120,7 @@ export async function collect(x: World, d: Device, code = ""): Promise<Held[]> {
 }
 
 /** A member with an enrolled handset and one value of this product on it. */
-export async function holder(x: World, user: string, product: string): Promise<{ phone: Device; value: Held }> {
+export async function holder(x: World, user: string, product: string): Promise<{ phone: Device & { said: w.HandsetEnrolled }; value: Held }> {
   const phone = await enrol(x, user);
   await sell(x.context, { product, user, reference: `${product} of ${user}`, paid: "desk" });
   return { phone, value: (await collect(x, phone))[0]! };
