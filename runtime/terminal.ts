@@ -6,7 +6,8 @@
  * bytes arrived or the sensor moved. Everything that counts goes through the journal before it shows.
  */
 import type { Board } from "./board.js";
-import { append, flush, openJournal, releaseThrough, roomFor, oldestEnds, type Journal } from "./journal/journal.js";
+import { append, flush, oldestEnds, releaseThrough, roomFor, type Journal } from "./journal/journal.js";
+import { openJournal } from "./journal/recovery.js";
 import type { BoardError } from "./journal/store.js";
 import type { Role } from "./role/role.js";
 import { ladderAt, settingsOf, type Setup } from "./setup.js";

@@ -1,84 +1,162 @@
 /**
- * How one record lies on a page, and how a page is read after a power cut.
+ * How pages and records lie on the medium, and how they are read after a power cut. All is in whole units of 8 bytes, each
+ * written once, so that the same bytes do on every flash and on a disk. Erased bytes are 0xFF.
  *
- * A record is length, sequence, payload, CRC-32 and a commit byte, written in this order; a page begins with a header of
- * the same care. Whatever stands behind the last whole record was never acknowledged. Erased bytes are 0xFF.
+ * A page: header (magic, number, first sequence, kept from, through, chain digest, check sum, commit word), the *stands* unit,
+ * then records. A record: length, sequence, kind, how many before it were not durable yet, payload, check sum, commit word. The commit word is written last, so
+ * whatever stands behind the last whole record was never acknowledged. A record's check sum begins with its page's first
+ * sequence and digest: a record on the wrong page, or left from an earlier use of the page, is none.
  */
+import { boardFault, unitBytes, type Store } from "./store.js";
 import { crc32 } from "../../protocol/link/crc.js";
-import { copy } from "../../protocol/wire/bytes.js";
-import type { Store } from "./store.js";
+import { copy, join } from "../../protocol/wire/bytes.js";
 
-export const headerBytes = 37;
-export const recordOverheadBytes = 11;
-const committed = 0xa5;
-const magic = 0x4b534a31; // "KSJ1"
+const magic = 0x4b534a32; // "KSJ2"
+const committed = 0xa55a3cc3;
+const fieldBytes = 40;
+const headerBytes = fieldBytes + unitBytes;
+/** Where a page's first record begins. */
+export const recordsAt = headerBytes + unitBytes;
+export const recordOverheadBytes = 2 * unitBytes;
+/** So many records may be written before a sync. */
+export const unsyncedMax = 255;
+
+/** Kinds of records: an entry of the journal or a cell; or how far pages were given back. */
+export const recordKind = { entry: 1, release: 2 } as const;
 
 /**
- * A page's beginning: its number in the order of use, the sequence of its first record, the chain digest before it, and
- * the number of the oldest page that still counted when it was begun.
+ * A page's beginning: its number in the order of use, the sequence of its first record, the chain digest before it, the
+ * number of the oldest page that still counted when it was begun, and the last sequence that stood on it when its header
+ * was written (one before the first for a page that was begun empty).
  */
-export interface PageHeader { page: number; number: number; firstSequence: number; head: Uint8Array; keptFrom: number }
+export interface PageHeader { page: number; number: number; firstSequence: number; keptFrom: number; through: number; head: Uint8Array }
 
-export function encodeHeader(h: PageHeader): Uint8Array {
+function encodeHeader(h: PageHeader): Uint8Array {
   const bytes = new Uint8Array(headerBytes);
   put32(bytes, 0, magic);
   put32(bytes, 4, h.number);
   put32(bytes, 8, h.firstSequence);
-  bytes.set(h.head, 12);
-  put32(bytes, 28, h.keptFrom);
-  put32(bytes, 32, crc32(bytes.subarray(0, 32)));
-  bytes[36] = committed;
+  put32(bytes, 12, h.keptFrom);
+  put32(bytes, 16, h.through);
+  bytes.set(h.head, 20);
+  put32(bytes, fieldBytes, crc32(bytes.subarray(0, fieldBytes)));
+  put32(bytes, fieldBytes + 4, committed);
   return bytes;
+}
+
+export function writeHeader(store: Store, h: PageHeader): void {
+  writeChecked(store, h.page, 0, encodeHeader(h));
 }
 
 /** The header of a page, or undefined when it has none: erased, torn, or never used. */
 export function readHeader(store: Store, page: number): PageHeader | undefined {
-  const bytes = store.read(page, 0, headerBytes);
-  if (get32(bytes, 0) !== magic || bytes[36] !== committed || get32(bytes, 32) !== crc32(bytes.subarray(0, 32))) return undefined;
-  return { page: page, number: get32(bytes, 4), firstSequence: get32(bytes, 8), head: copy(bytes, 12, 28), keptFrom: get32(bytes, 28) };
+  return decodeHeader(page, store.read(page, 0, headerBytes));
 }
 
-export function encodeRecord(sequence: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(payload.length + recordOverheadBytes);
+function decodeHeader(page: number, bytes: Uint8Array): PageHeader | undefined {
+  if (get32(bytes, 0) !== magic || get32(bytes, fieldBytes + 4) !== committed || get32(bytes, fieldBytes) !== crc32(bytes.subarray(0, fieldBytes))) return undefined;
+  return { page: page, number: get32(bytes, 4), firstSequence: get32(bytes, 8), keptFrom: get32(bytes, 12), through: get32(bytes, 16), head: copy(bytes, 20, 36) };
+}
+
+/** The header that differs from what stands there in a single bit: a whole one that has rotted, or the last bit of a torn one. */
+export function nearlyHeader(store: Store, page: number): PageHeader | undefined {
+  const bytes = store.read(page, 0, headerBytes);
+  let off = 0;
+  for (let bit = 0; bit < 32; bit++) if (((get32(bytes, fieldBytes + 4) ^ committed) >>> bit) & 1) off++;
+  if (off > 1) return undefined;
+  for (let bit = 0; bit < headerBytes * 8; bit++) {
+    bytes[bit >> 3] = bytes[bit >> 3]! ^ (1 << (bit & 7));
+    const header = decodeHeader(page, bytes);
+    if (header !== undefined) return header;
+    bytes[bit >> 3] = bytes[bit >> 3]! ^ (1 << (bit & 7));
+  }
+  return undefined;
+}
+
+/** Written after the header is durable: whoever sees it knows that the header was written to its end. */
+export function writeStands(store: Store, page: number): void {
+  writeChecked(store, page, headerBytes, stands);
+}
+export function readStands(store: Store, page: number): boolean {
+  const bytes = store.read(page, headerBytes, unitBytes);
+  for (let i = 0; i < unitBytes; i++) if (bytes[i] !== stands[i]) return false;
+  return true;
+}
+const stands = new Uint8Array([0x5a, 0xa5, 0xc3, 0x3c, 0x5a, 0xa5, 0xc3, 0x3c]);
+
+/** What the check sums of a page's records begin with. */
+export function saltOf(h: PageHeader): Uint8Array {
+  const salt = new Uint8Array(20);
+  put32(salt, 0, h.firstSequence);
+  salt.set(h.head, 4);
+  return salt;
+}
+
+/** Bytes that a record of this payload takes. */
+export function recordBytes(payloadBytes: number): number {
+  return recordOverheadBytes + Math.floor((payloadBytes + unitBytes - 1) / unitBytes) * unitBytes;
+}
+
+/** `unsynced`: how many records directly before this one were not durable when it was written, at most 255. */
+export function encodeRecord(kind: number, sequence: number, payload: Uint8Array, salt: Uint8Array, unsynced: number): Uint8Array {
+  const bytes = new Uint8Array(recordBytes(payload.length));
+  const end = bytes.length - unitBytes;
   bytes[0] = payload.length >> 8;
   bytes[1] = payload.length & 255;
   put32(bytes, 2, sequence);
-  bytes.set(payload, 6);
-  put32(bytes, payload.length + 6, crc32(bytes.subarray(0, payload.length + 6)));
-  bytes[payload.length + 10] = committed;
+  bytes[6] = kind;
+  bytes[7] = unsynced;
+  bytes.set(payload, unitBytes);
+  put32(bytes, end, crc32(join([salt, bytes.subarray(0, end)])));
+  put32(bytes, end + 4, committed);
   return bytes;
 }
 
-/** The payload of the record at `offset`, or undefined when no whole record with this sequence stands there. */
-export function readRecord(store: Store, page: number, offset: number, sequence: number): Uint8Array | undefined {
-  const length = lengthAt(store, page, offset);
-  if (length < 0) return undefined;
-  const bytes = store.read(page, offset, length + recordOverheadBytes);
-  if (bytes[length + 10] !== committed || get32(bytes, 2) !== sequence) return undefined;
-  if (get32(bytes, length + 6) !== crc32(bytes.subarray(0, length + 6))) return undefined;
-  return copy(bytes, 6, length + 6);
+/** A record as it stands on a page, and where the next one begins. */
+export interface FoundRecord { kind: number; sequence: number; unsynced: number; payload: Uint8Array; end: number }
+
+/** The whole record at `offset` of a page's image, or undefined when none stands there. */
+export function readRecord(image: Uint8Array, offset: number, salt: Uint8Array): FoundRecord | undefined {
+  if (offset + recordOverheadBytes > image.length) return undefined;
+  const length = (image[offset]! << 8) | image[offset + 1]!;
+  const end = offset + recordBytes(length);
+  if (end > image.length || get32(image, end - 4) !== committed) return undefined;
+  if (get32(image, end - unitBytes) !== crc32(join([salt, image.subarray(offset, end - unitBytes)]))) return undefined;
+  const payload = copy(image, offset + unitBytes, offset + unitBytes + length);
+  return { kind: image[offset + 6]!, sequence: get32(image, offset + 2), unsynced: image[offset + 7]!, payload: payload, end: end };
 }
 
-/** Length of the payload that claims to stand at `offset`, or −1 when it cannot be: erased, or past the page. */
-export function lengthAt(store: Store, page: number, offset: number): number {
-  if (offset + recordOverheadBytes > store.pageBytes) return -1;
-  const bytes = store.read(page, offset, 2);
-  const length = (bytes[0]! << 8) | bytes[1]!;
-  return length === 0xffff || offset + length + recordOverheadBytes > store.pageBytes ? -1 : length;
+/** The first whole record behind `offset`, where a record should stand and cannot be read. */
+export function findRecord(image: Uint8Array, offset: number, salt: Uint8Array): number {
+  for (let at = offset + unitBytes; at + recordOverheadBytes <= image.length; at += unitBytes) if (readRecord(image, at, salt) !== undefined) return at;
+  return -1;
 }
 
-/** True when nothing was ever written from `offset` to the page's end. */
-export function isErased(store: Store, page: number, offset: number): boolean {
-  for (let at = offset; at < store.pageBytes; at += 256) {
-    const bytes = store.read(page, at, Math.min(256, store.pageBytes - at));
-    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0xff) return false;
-  }
+/** True when nothing stands in an image from `offset` to its end. */
+export function isErased(image: Uint8Array, offset: number): boolean {
+  for (let i = offset; i < image.length; i++) if (image[i] !== 0xff) return false;
   return true;
 }
 
-export function put32(bytes: Uint8Array, at: number, n: number): void {
+/** Writes and reads back: a medium that answers well and did nothing is found before anybody relies on it. */
+export function writeChecked(store: Store, page: number, offset: number, bytes: Uint8Array): void {
+  store.write(page, offset, bytes);
+  const there = store.read(page, offset, bytes.length);
+  for (let i = 0; i < bytes.length; i++) if (there[i] !== bytes[i]) throw boardFault("broken", "The storage did not keep what was written: replace it.");
+}
+
+function put32(bytes: Uint8Array, at: number, n: number): void {
   bytes[at] = n >>> 24; bytes[at + 1] = (n >>> 16) & 255; bytes[at + 2] = (n >>> 8) & 255; bytes[at + 3] = n & 255;
 }
-export function get32(bytes: Uint8Array, at: number): number {
+function get32(bytes: Uint8Array, at: number): number {
   return bytes[at]! * 16777216 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+}
+/** Payload of a release. */
+export function bytesOf32(n: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  put32(bytes, 0, n);
+  return bytes;
+}
+export function numberOf32(bytes: Uint8Array): number {
+  return get32(bytes, 0);
 }

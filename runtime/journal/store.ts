@@ -1,8 +1,9 @@
 /**
  * The pages that a journal asks of a machine: NOR flash on a microcontroller, one file on a Pi, memory in a simulation.
  *
- * A write may only touch erased bytes (0xFF) or repeat what stands there; `sync` answers when everything written before
- * is durable. A cut may leave any prefix of the last unsynced write, torn at any byte. Failures throw a `BoardError`;
+ * Writes come in whole units of `unitBytes`, the largest that a flash of ours programs at once, and each unit is written
+ * once between erases. `sync` answers when everything written before is durable. A cut may leave any part of what was not
+ * synced, torn at any byte, and bits that read differently each time until they are erased. Failures throw a `BoardError`;
  * after a failed `sync` nothing more may be believed until a restart.
  */
 export interface Store {
@@ -14,6 +15,9 @@ export interface Store {
   erase(page: number): void;
   sync(): void;
 }
+
+/** Offsets and lengths of writes are multiples of this: nRF52 programs 4 bytes at once, STM32L4 8. */
+export const unitBytes = 8;
 
 /** Ways a device fails that code above can act on; the message is for the person who mends it. */
 export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
