@@ -88,6 +88,20 @@ describe("sealing", () => {
 });
 
 describe("keys, signatures and agreement", () => {
+  test("a secret that was overwritten in place is another key at once: nothing of the old one is remembered", () => {
+    const random = seeded(90);
+    const message = random.bytes(40);
+    for (const crypto of [nobleCrypto, nodeCrypto]) {
+      const [first, second] = [goodSecret(random), goodSecret(random)];
+      const bytes = Uint8Array.from(first);
+      expect(crypto.verify(crypto.publicKey(first)!, message, crypto.sign(bytes, message))).toBe(true);
+      bytes.set(second);
+      expect(crypto.verify(crypto.publicKey(second)!, message, crypto.sign(bytes, message))).toBe(true);
+      bytes.fill(0);
+      expect(() => crypto.sign(bytes, message)).toThrow();
+    }
+  });
+
   test("150 random keys: the same public key, signatures verified crosswise, the same shared secret", () => {
     const random = seeded(5);
     for (let i = 0; i < 150; i++) {

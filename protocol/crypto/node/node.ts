@@ -3,10 +3,11 @@
  * public keys are kept in a small cache, because a gate verifies with the same provider keys at every tap.
  */
 import {
-  createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, createECDH, diffieHellman, ECDH, hkdfSync,
+  createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, createECDH, ECDH, hkdfSync,
   sign, verify, type KeyObject,
 } from "node:crypto";
 import { assert } from "../../assert.js";
+import { equal } from "../../wire/bytes.js";
 import { fitsGcm, type Crypto } from "../crypto.js";
 
 const curve = "prime256v1";
@@ -46,21 +47,32 @@ function importPublic(point: Uint8Array): KeyObject | undefined {
   return key;
 }
 
-function publicPoint(secret: Uint8Array, format: "compressed" | "uncompressed"): Uint8Array | undefined {
-  return attempt(() => {
+/** The pair that a secret makes, or undefined when it is none. */
+function pairOf(secret: Uint8Array): ECDH | undefined {
+  return secret.length !== 32 ? undefined : attempt(() => {
     const pair = createECDH(curve);
     pair.setPrivateKey(secret);
-    return new Uint8Array(pair.getPublicKey(null, format));
+    return pair;
   });
 }
 
-function importPrivate(secret: Uint8Array): KeyObject | undefined {
-  const full = secret.length === 32 ? publicPoint(secret, "uncompressed") : undefined;
+/**
+ * Signing keys, each kept as long as the bytes it was made of are in use, and no longer: a copy of them stands by, so that
+ * bytes that were erased or changed in place are never taken for the key that they once were.
+ */
+const signingKeys = new WeakMap<Uint8Array, { secret: Uint8Array; key: KeyObject }>();
+
+function importSigning(secret: Uint8Array): KeyObject | undefined {
+  const kept = signingKeys.get(secret);
+  if (kept !== undefined && equal(kept.secret, secret)) return kept.key;
+  const full = pairOf(secret)?.getPublicKey();
   if (full === undefined) return undefined;
-  return createPrivateKey({
-    key: { kty: "EC", crv: "P-256", d: base64url(secret), x: base64url(full.subarray(1, 33)), y: base64url(full.subarray(33)) },
+  const key = createPrivateKey({
+    key: { kty: "EC", crv: "P-256", d: base64url(secret), x: full.toString("base64url", 1, 33), y: full.toString("base64url", 33) },
     format: "jwk",
   });
+  signingKeys.set(secret, { secret: new Uint8Array(secret), key });
+  return key;
 }
 
 export const nodeCrypto: Crypto = {
@@ -83,20 +95,22 @@ export const nodeCrypto: Crypto = {
     });
   },
   sign: (secret, message) => {
-    const key = importPrivate(secret);
+    const key = importSigning(secret);
     if (key === undefined) throw new Error("assertion failed: signing with a scalar that is no key");
     return new Uint8Array(sign("sha256", message, { key, dsaEncoding: "ieee-p1363" }));
   },
-  publicKey: (secret) => (secret.length === 32 ? publicPoint(secret, "compressed") : undefined),
+  publicKey: (secret) => {
+    const point = pairOf(secret)?.getPublicKey(null, "compressed");
+    return point === undefined ? undefined : new Uint8Array(point);
+  },
   verify: (publicKey, message, signature) => {
     const key = signature.length === 64 ? importPublic(publicKey) : undefined;
     return key !== undefined && attempt(() => verify("sha256", message, { key, dsaEncoding: "ieee-p1363" }, signature)) === true;
   },
+  // A tap's secret is used once or twice and must not outlive it, so nothing is kept here.
   agree: (secret, publicKey) => {
-    const own = importPrivate(secret);
-    const peer = importPublic(publicKey);
-    if (own === undefined || peer === undefined) return undefined;
-    return attempt(() => new Uint8Array(diffieHellman({ privateKey: own, publicKey: peer })));
+    const own = publicKey.length === 33 ? pairOf(secret) : undefined;
+    return own === undefined ? undefined : attempt(() => new Uint8Array(own.computeSecret(publicKey)));
   },
   coordinates: (publicKey) => (publicKey.length !== 33 ? undefined : attempt(() => {
     const full = ECDH.convertKey(publicKey, curve, undefined, undefined, "uncompressed") as Buffer;
