@@ -26,12 +26,15 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
   let dead = false;
   let syncFails = false;
   const check = (): void => { if (dead) throw boardFault("broken", "Power is off: restart the board."); };
-  const put = (at: number, byte: number): void => {
-    if (left <= 0) { dead = true; check(); }
-    bytes[at] = byte;
-    written++;
-    left--;
+  /** As far as the power lasts; a write that it does not last for is torn there. */
+  const put = (at: number, data: Uint8Array): void => {
+    const lasting = Math.min(left, data.length);
+    bytes.set(data.subarray(0, lasting), at);
+    written += lasting;
+    left -= lasting;
+    if (lasting < data.length) { dead = true; check(); }
   };
+  const erased = new Uint8Array(size.pageBytes).fill(0xff);
   return {
     pageBytes: size.pageBytes, pages: size.pages, bytes,
     get written() { return written; },
@@ -47,11 +50,11 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
       for (let i = 0; i < data.length; i++) {
         if (bytes[at + i] !== 0xff && bytes[at + i] !== data[i]) throw boardFault("broken", "A written byte was written again: this flash must be erased first.");
       }
-      for (let i = 0; i < data.length; i++) put(at + i, data[i]!);
+      put(at, data);
     },
     erase: (page) => {
       check();
-      for (let i = 0; i < size.pageBytes; i++) put(page * size.pageBytes + i, 0xff);
+      put(page * size.pageBytes, erased);
     },
     sync: () => {
       check();
