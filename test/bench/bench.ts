@@ -8,9 +8,10 @@ import { parseArgs } from "node:util";
 import { meets, type Measure, type Table } from "./measure.js";
 import { printed } from "./print.js";
 import { bytes } from "./bytes.js";
+import { cpu } from "./cpu.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes];
+const measures: readonly Measure[] = [bytes, writes, cpu];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 

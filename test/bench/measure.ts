@@ -53,16 +53,24 @@ export function timed(work: () => void): number {
   return Number(process.hrtime.bigint() - begin) / 1000;
 }
 
+/** Microseconds of processor time that this process spent on a piece of work: what others do on the machine is left out. */
+export function spent(work: () => void): number {
+  const begin = process.cpuUsage();
+  work();
+  const used = process.cpuUsage(begin);
+  return used.user + used.system;
+}
+
 /**
  * Several kinds of work in turn, round after round, so that whatever slows the machine down slows all of them down. The
  * first tenth of the rounds warms up and does not count. Answers one list of microseconds a call for each kind.
  */
-export function interleaved(rounds: number, works: readonly ((round: number) => void)[], calls = 1): number[][] {
+export function interleaved(rounds: number, works: readonly ((round: number) => void)[], calls = 1, clock = timed): number[][] {
   const found: number[][] = works.map(() => []);
   const warming = Math.ceil(rounds / 10);
   for (let round = 0; round < warming + rounds; round++) {
     works.forEach((work, i) => {
-      const took = timed(() => { for (let call = 0; call < calls; call++) work(round * calls + call); });
+      const took = clock(() => { for (let call = 0; call < calls; call++) work(round * calls + call); });
       if (round >= warming) found[i]!.push(took / calls);
     });
   }

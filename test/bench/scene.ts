@@ -67,39 +67,41 @@ export function earlierReceipt(phone: Phone, sold: Sold): void {
   storeReceipt(phone.wallet, sold.value.valueId, bytes, native.sign(phone.world.provider.secrets["values"]!, receiptToSign(bytes)), undefined, "finished");
 }
 
-/** Called around each turn of the terminal's, so that a measure may time it alone. */
+/** Called around each turn of one side's, so that a measure may time it alone. */
 export type Turn = (work: () => void) => void;
 const plainly: Turn = (work) => work();
 
 /** One tap: holds the handset to the gate until it heard the outcome or a refusal, then the holder walks, if he is let through. */
-export function tapOnce(phone: Phone, gate: Station, o: { turn?: Turn; walks?: boolean; afterOutcome?: () => void } = {}): Handset {
-  const turn = o.turn ?? plainly;
+export function tapOnce(phone: Phone, gate: Station, o: { turn?: Turn; handsetTurn?: Turn; walks?: boolean; afterOutcome?: () => void } = {}): Handset {
+  const turns = { gate: o.turn ?? plainly, handset: o.handsetTurn ?? plainly };
   const clock = phone.world.clock;
   const handset = makeHandset({ clock, random: phone.random, keys: phone.keys, crypto: native }, phone.wallet, phone.trust, gate.line.b, media.serial, 2000);
   phone.events = [];
   handset.onEvent = (e) => phone.events.push(e);
   clock.advance(31_000);
   const heard = (): boolean => phone.events.some((e) => e.event === "resolved" || e.event === "shown");
-  for (let i = 0; i < 100 && !heard(); i++) step(handset, gate, turn);
+  for (let i = 0; i < 100 && !heard(); i++) step(handset, gate, turns);
   o.afterOutcome?.();
-  if (gate.terminal.verifier.state === "open") pass(handset, gate, turn, o.walks ?? true);
+  if (gate.terminal.verifier.state === "open") pass(handset, gate, turns, o.walks ?? true);
   return handset;
 }
 
-function step(handset: Handset, gate: Station, turn: Turn): void {
-  pollHandset(handset);
+interface Turns { gate: Turn; handset: Turn }
+
+function step(handset: Handset, gate: Station, turns: Turns): void {
+  turns.handset(() => pollHandset(handset));
   gate.line.deliver();
-  turn(() => poll(gate.terminal));
+  turns.gate(() => poll(gate.terminal));
   gate.line.deliver();
 }
 
-function pass(handset: Handset, gate: Station, turn: Turn, walks: boolean): void {
+function pass(handset: Handset, gate: Station, turns: Turns, walks: boolean): void {
   if (walks) {
     gate.passage!.set(1);
-    turn(() => poll(gate.terminal));
+    turns.gate(() => poll(gate.terminal));
     gate.passage!.set(0);
   } else gate.world.clock.advance(gate.terminal.verifier.settings.passageMs + 1);
-  turn(() => poll(gate.terminal));
+  turns.gate(() => poll(gate.terminal));
   gate.line.deliver();
-  pollHandset(handset);
+  turns.handset(() => pollHandset(handset));
 }
