@@ -9,9 +9,10 @@ import { meets, type Measure, type Table } from "./measure.js";
 import { printed } from "./print.js";
 import { bytes } from "./bytes.js";
 import { cpu } from "./cpu.js";
+import { tap } from "./tap.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes, cpu];
+const measures: readonly Measure[] = [bytes, writes, tap, cpu];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 

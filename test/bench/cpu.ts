@@ -43,12 +43,12 @@ function timedTap(phone: Phone, scene: Scene): Timed {
 
 interface Compared { tap: number; bare: number; ratios: number[]; handset: number }
 
-/** Rounds of one tap and one time the bare calls. */
-function compare(crypto: Crypto, bare: Bare, earlierReceipt: boolean, rounds: number): Compared {
+/** Rounds of one tap and one time the bare calls; the first ones, in which the engine compiles, do not count. */
+function compare(crypto: Crypto, bare: Bare, earlierReceipt: boolean, rounds: number, warming: number): Compared {
   const tap = taps(crypto, earlierReceipt);
   const found: Timed[] = [];
   const bares: number[] = [];
-  for (let round = 0; round < rounds + Math.ceil(rounds / 5); round++) {
+  for (let round = 0; round < warming + rounds; round++) {
     found.push(tap());
     bares.push(spent(() => bare.tap(round, earlierReceipt)));
   }
@@ -76,7 +76,7 @@ async function run(o: Options): Promise<Table[]> {
   ];
   const found = cases.map(([what, crypto, bare, earlier, count]) => {
     o.say(`  ${what.trim()}`);
-    return { what, compared: compare(crypto, bare, earlier, count) };
+    return { what, compared: compare(crypto, bare, earlier, count, crypto === nodeCrypto ? 400 : 10) };
   });
   const single = interleaved(rounds / 10, operations.map(([, , work]) => work), 10, spent);
   return [
