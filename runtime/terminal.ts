@@ -151,12 +151,16 @@ function readLine(t: Terminal): void {
   }
 }
 
-/** A new handset is there, or the old one begins anew. Whoever calls again and again is greeted ten times a second at most. */
+/**
+ * A new handset is there, or the old one begins anew. Whoever calls again and again is greeted ten times a second at most; who
+ * comes after somebody who was let through is not kept waiting for that.
+ */
 function answerWake(t: Terminal): void {
   const now = t.board.clock.monotonicMs();
   const state = t.verifier.state;
   if (state !== "idle" && state !== "greeted" && state !== "answered") return;
-  if (t.wants.length === 0 || now - t.stages.greetedMs < greetEveryMs) return;
+  const soon = t.stages.openMs === 0 && now - t.stages.greetedMs < greetEveryMs;
+  if (t.wants.length === 0 || soon) return;
   t.triedWants = 0;
   greet(t);
 }

@@ -41,3 +41,15 @@ test("U7: a card pays the price asked, above the silent limit only when its hold
   tap(phone, fare);
   expect(fare.codes()).toEqual([0, 0, refusal.insufficient]);
 });
+
+test("S1: the next in the queue is greeted at once after somebody was let through, however quick both are", () => {
+  const w = makeWorld();
+  const gate = makeStation(w);
+  for (const phone of [makePhone(w, ticket(w)), makePhone(w, ticket(w))]) {
+    const came = w.clock.monotonicMs();
+    tap(phone, gate, { stopWhen: () => phone.events.some((e) => e.event === "done") });
+    expect(gate.codes().at(-1)).toBe(0);
+    expect(w.clock.monotonicMs() - came).toBeLessThan(100);
+  }
+  expect(gate.codes()).toEqual([0, 0]);
+});
