@@ -117,14 +117,18 @@ export function introduce(...gates: Gate[]): void {
 export const idOf = (g: Gate): Uint8Array =>
   g.verifier.settings.certificate === undefined ? g.verifier.settings.terminalId : certificateId(g.mint.crypto, g.verifier.settings.certificate.signed.claims);
 
-export interface Moment { nowMs?: number; at?: number; quality?: number; /** Appends wait for `finishWrite`. */ slowWrites?: boolean }
+/** Mistakes of a driver, never of the core: what the model must find (`tap.md` §11). */
+export type Plant = "open before the record" | "acknowledge before storing" | "journal lost in a power cut" | "resume at a deaf terminal" | "finish after closing"
+  | "closing while a tap is open" | "resume on a missing outcome";
+export interface Moment { nowMs?: number; at?: number; quality?: number; /** Appends wait for `finishWrite`, stores for `finishStore`. */ slowWrites?: boolean; plant?: Plant | undefined }
 
 /** One input to the verifier, and all that it wants done. */
 export function drive(g: Gate, input: Input, o: Moment = {}): void {
   const queue: Input[] = [input];
   for (let i = 0; i < queue.length; i++) {
     if (i > 20) throw new Error("a step of the verifier does not end");
-    const given = { nowMs: o.nowMs ?? 0, at: o.at ?? start, quality: o.quality ?? 2, crypto: g.mint.crypto, book: bookView(g.book) };
+    const book = o.plant === "finish after closing" ? { ...bookView(g.book), closed: () => 0 } : bookView(g.book);
+    const given = { nowMs: o.nowMs ?? 0, at: o.at ?? start, quality: o.quality ?? 2, crypto: g.mint.crypto, book };
     for (const effect of step(g.verifier, queue[i]!, given)) {
       const answer = perform(g, effect, o);
       if (answer !== undefined) queue.push(answer);
@@ -141,13 +145,17 @@ function perform(g: Gate, e: Effect, o: Moment): Input | undefined {
     case "sign": return { type: "signed", number: e.number, signature: g.mint.crypto.sign(g.signing, e.message) };
     case "append":
       g.writing = e.entry;
+      if (o.plant === "open before the record" && e.entry.kind === "finished") return { type: "appended" };
       if (o.slowWrites === true) return undefined;
       commit(g);
       return { type: "appended" };
     case "append_lazy": g.lazy.push(e.entry); apply(g.book, e.entry, g.journal.length + g.lazy.length); return undefined;
     case "open": g.opened++; return undefined;
     case "show": g.shown.push(e.code); g.since = e.since; return undefined;
-    case "ask_owner": g.question = { owner: e.owner, receipt: e.receipt, proof: e.proof }; return undefined;
+    case "ask_owner":
+      if (o.plant === "resume at a deaf terminal") return { type: "handover", receipt: e.receipt, code: 0 };
+      g.question = { owner: e.owner, receipt: e.receipt, proof: e.proof };
+      return undefined;
     case "handover_answer": g.answers.push({ to: e.to, receipt: e.receipt, code: e.code }); return undefined;
     case "nothing_to_show": case "done": return undefined;
   }
@@ -187,9 +195,10 @@ function freshSecret(crypto: Crypto, word: string): Uint8Array {
 }
 
 /** Memory is gone; what is durable stands, with the append under way if `written`. */
-export function powerCut(g: Gate, written: boolean): void {
+export function powerCut(g: Gate, written: boolean, o: Moment = {}): void {
   const { ladder, statusBits, terminals, onLine } = g.book;
   if (written && g.writing !== undefined) g.journal.push(...g.lazy, g.writing);
+  if (o.plant === "journal lost in a power cut") g.journal = g.journal.filter((e) => e.kind !== "finished");
   g.writing = undefined;
   g.lazy = [];
   g.verifier = makeVerifier(g.verifier.settings);
@@ -287,6 +296,7 @@ function obey(h: Hand, e: HolderEffect, o: Moment): HolderInput | undefined {
     case "sign": return { type: "signed", number: e.number, signature: h.mint.crypto.sign(h.secret, e.message) };
     case "store":
       h.storing = { receipt: e.receipt, proof: e.proof, certificate: e.certificate, state: "unresolved", reversal: undefined };
+      if (o.plant === "acknowledge before storing") return { type: "stored" };
       if (o.slowWrites === true) return undefined;
       return stored(h);
     case "keep_certificate": h.known[hex(e.id)] = e.certificate; return undefined;
