@@ -37,7 +37,7 @@ function presentation(t: Meeting): Uint8Array {
 function answer(t: Meeting, bytes: Uint8Array, crypto: Crypto, rebuild: (g: m.Granted) => Receipt): m.Answer | undefined {
   const said = b.decodeAnswerB(bytes);
   if (said === undefined) return undefined;
-  const covered = "refused" in said.answer ? m.encodeAnswer(said.answer) : encodeReceipt(rebuild(said.answer.granted));
+  const covered = "refused" in said.answer ? m.encodeAnswer(said.answer) : join([encodeReceipt(rebuild(said.answer.granted)), said.answer.granted.proof]);
   return equal(mac8(crypto, t.held.grantKey, "answer", t.transcript, covered), said.mac) ? said.answer : undefined;
 }
 

@@ -6,7 +6,7 @@ import { refusal } from "../refusal.js";
 import { evaluate } from "../rule.js";
 import type { Want } from "../wire/message.js";
 import { action, type Base, type Receipt } from "../wire/receipt.js";
-import { keyClass, undeterminedPolicy, unit, type Value } from "../wire/value.js";
+import { flag, keyClass, undeterminedPolicy, unit, type Value } from "../wire/value.js";
 import type { Given, Ladder, UseNotice } from "./book.js";
 
 export const daySeconds = 86400;
@@ -61,6 +61,11 @@ export function spentBefore(newest: Receipt | undefined, undone: boolean): numbe
 export function baseOf(value: Value, newest: Receipt | undefined): Base {
   const base = newest === undefined ? undefined : newest.base;
   return base === undefined ? { counter: 0, spent: 0, day: Math.floor(value.notBefore / daySeconds) } : base;
+}
+
+/** Code 7: a grant says itself whether MACs are enough for it. */
+export function tooWeak(value: Value, profile: "A" | "B"): boolean {
+  return profile === "B" && (value.flags & flag.profileB) === 0;
 }
 
 /** Code 8: kind, unit or currency that is not taken here. Said before any signature is looked at. */

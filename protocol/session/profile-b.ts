@@ -7,7 +7,7 @@ import { equal, join } from "../wire/bytes.js";
 import { encodeAnswer, type Answer } from "../wire/message.js";
 import { decodeAcknowledgementB, decodePresentationB, encodeAnswerB, encodeOutcomeB, type PresentationB } from "../wire/message-b.js";
 import { decodeReceipt, encodeFinishedB, receiptKind } from "../wire/receipt.js";
-import { decodeValue, flag } from "../wire/value.js";
+import { decodeValue } from "../wire/value.js";
 import type { Given } from "./book.js";
 import { coherent, provedStep, type Presented, type Proved, type Tap, type TerminalProfile } from "./profile.js";
 import { keyOfGrant, mac8, none, outcomeToMac, transcriptB } from "./transcript.js";
@@ -42,7 +42,7 @@ function read(m: PresentationB): Presented | undefined {
   };
 }
 
-/** The grant's own MAC was checked on opening; what is left is the flag, the newest receipt and the fresh proof. */
+/** The grant's own MAC was checked on opening; what is left is the newest receipt and the fresh proof. */
 function genuine(tap: Tap, p: Presented, s: VerifierSettings, given: Given): number {
   const crypto = given.crypto;
   if (!coherent(p, crypto)) return refusal.not_genuine;
@@ -51,7 +51,7 @@ function genuine(tap: Tap, p: Presented, s: VerifierSettings, given: Given): num
     if (p.newest.kind !== receiptKind.use) return refusal.not_genuine;
     if (!equal(mac8(crypto, s.group!.receiptKey, "receipt", none, p.newestBytes), p.newestProof)) return refusal.not_genuine;
   }
-  return (p.value.flags & flag.profileB) === 0 ? refusal.profile_too_weak : 0;
+  return 0;
 }
 
 function toSign(): Uint8Array | undefined {
@@ -62,12 +62,13 @@ function mac(className: "receipt" | "credit", payload: Uint8Array, s: VerifierSe
   return mac8(given.crypto, s.group!.receiptKey, className, none, payload);
 }
 
+/** The message's MAC covers the receipt's own: a receipt stored with a spoilt one could never be shown again. */
 function grantedMessage(tap: Tap, proved: Proved, given: Given): Uint8Array {
   const r = proved.receipt;
   const answer: Answer = { granted: {
     tap: r.tap, after: r.after, at: r.at, quality: r.quality, until: r.until, base: r.base, proof: proved.proof, fold: r.fold,
   } };
-  return encodeAnswerB(answer, mac8(given.crypto, tap.grantKey, "answer", tap.transcript, proved.bytes));
+  return encodeAnswerB(answer, mac8(given.crypto, tap.grantKey, "answer", tap.transcript, join([proved.bytes, proved.proof])));
 }
 
 function refusedMessage(tap: Tap, code: number, since: number, given: Given): Uint8Array {

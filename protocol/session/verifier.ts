@@ -7,7 +7,7 @@
 import type { FinishedUse, Given } from "./book.js";
 import { become, clearStop, fallOut, idle, refuse, send, show, stop } from "./ending.js";
 import type { Effect, Input, Verifier, VerifierSettings, VerifierState } from "./events.js";
-import { judgeUse, wrongKind } from "./judge.js";
+import { judgeUse, tooWeak, wrongKind } from "./judge.js";
 import { beaconVerdict } from "./oneway.js";
 import { forget, nextReceipt, pendingFor, remember } from "./pending.js";
 import { closeTap, newTap, type Presented, type Tap, type TerminalProfile } from "./profile.js";
@@ -141,6 +141,7 @@ function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effe
   const p = shared === undefined ? undefined : tap.profile!.open(tap, shared, v.settings, given);
   if (p === undefined) return tap.secured ? refuse(v, refusal.bad_message, 0, given) : stop(v, refusal.bad_message);
   if (given.book.journalFull()) return refuse(v, refusal.terminal_full, 0, given);
+  if (tooWeak(p.value, tap.profile!.letter)) return refuse(v, refusal.profile_too_weak, 0, given);
   if (wrongKind(p.value, tap.want)) return refuse(v, refusal.wrong_kind, 0, given);
   const code = tap.profile!.genuine(tap, p, v.settings, given);
   if (code !== 0) return refuse(v, code, 0, given);
