@@ -53,6 +53,8 @@ export interface Gate {
   lazy: Entry[];
   /** An append that is under way: `finishWrite` or a power cut decides. */
   writing: Entry | undefined;
+  /** A key operation under way. */
+  keyed: Input | undefined;
   tap: number;
   ceiling: number;
   /** Messages to the handset that nobody took yet. */
@@ -75,7 +77,7 @@ export function makeGate(mint: Mint, name: string, o: GateOptions = {}): Gate {
   const agreement = secretOf(mint.crypto, name + " agreement");
   const settings = settingsOf(mint, name, signing, agreement, o);
   const g: Gate = {
-    mint, name, signing, agreement, verifier: makeVerifier(settings), book: makeBook(mint.crypto), journal: [], lazy: [], writing: undefined, tap: 0, ceiling: 0, out: [], opened: 0,
+    mint, name, signing, agreement, verifier: makeVerifier(settings), book: makeBook(mint.crypto), journal: [], lazy: [], writing: undefined, keyed: undefined, tap: 0, ceiling: 0, out: [], opened: 0,
     shown: [], since: 0, question: undefined, answers: [], effects: [],
   };
   g.book.ladder = "fresh";
@@ -120,7 +122,7 @@ export const idOf = (g: Gate): Uint8Array =>
 /** Mistakes of a driver, never of the core: what the model must find (`tap.md` §11). */
 export type Plant = "open before the record" | "acknowledge before storing" | "journal lost in a power cut" | "resume at a deaf terminal" | "finish after closing"
   | "closing while a tap is open" | "resume on a missing outcome";
-export interface Moment { nowMs?: number; at?: number; quality?: number; /** Appends wait for `finishWrite`, stores for `finishStore`. */ slowWrites?: boolean; plant?: Plant | undefined }
+export interface Moment { nowMs?: number; at?: number; quality?: number; /** Appends wait for `finishWrite`, stores for `finishStore`. */ slowWrites?: boolean; /** Keys and the person answer later: `finishKey`, `finishAsk`. */ slowKeys?: boolean; slowPerson?: boolean; plant?: Plant | undefined }
 
 /** One input to the verifier, and all that it wants done. */
 export function drive(g: Gate, input: Input, o: Moment = {}): void {
@@ -141,8 +143,8 @@ function perform(g: Gate, e: Effect, o: Moment): Input | undefined {
   if (g.effects.length > 64) g.effects.shift();
   switch (e.do) {
     case "send": g.out.push(e.bytes); return undefined;
-    case "agree": return { type: "agreed", number: e.number, shared: g.mint.crypto.agree(g.agreement, e.publicKey) };
-    case "sign": return { type: "signed", number: e.number, signature: g.mint.crypto.sign(g.signing, e.message) };
+    case "agree": return later(g, { type: "agreed", number: e.number, shared: g.mint.crypto.agree(g.agreement, e.publicKey) }, o);
+    case "sign": return later(g, { type: "signed", number: e.number, signature: g.mint.crypto.sign(g.signing, e.message) }, o);
     case "append":
       g.writing = e.entry;
       if (o.plant === "open before the record" && e.entry.kind === "finished") return { type: "appended" };
@@ -159,6 +161,18 @@ function perform(g: Gate, e: Effect, o: Moment): Input | undefined {
     case "handover_answer": g.answers.push({ to: e.to, receipt: e.receipt, code: e.code }); return undefined;
     case "nothing_to_show": case "done": return undefined;
   }
+}
+
+function later(g: Gate, answer: Input, o: Moment): Input | undefined {
+  if (o.slowKeys !== true) return answer;
+  g.keyed = answer;
+  return undefined;
+}
+/** The key has answered. */
+export function finishKey(g: Gate, o: Moment = {}): void {
+  const answer = g.keyed!;
+  g.keyed = undefined;
+  drive(g, answer, o);
 }
 
 /** Lazy entries are durable before the next append. */
@@ -200,6 +214,7 @@ export function powerCut(g: Gate, written: boolean, o: Moment = {}): void {
   if (written && g.writing !== undefined) g.journal.push(...g.lazy, g.writing);
   if (o.plant === "journal lost in a power cut") g.journal = g.journal.filter((e) => e.kind !== "finished");
   g.writing = undefined;
+  g.keyed = undefined;
   g.lazy = [];
   g.verifier = makeVerifier(g.verifier.settings);
   g.book = Object.assign(makeBook(g.mint.crypto), { ladder, statusBits, terminals, onLine });
@@ -232,6 +247,8 @@ export interface Hand {
   known: Record<string, HeldCertificate>;
   /** A store under way. */
   storing: Kept | undefined;
+  /** A signature of the value's key, or the person's answer, under way. */
+  waiting: HolderInput | undefined;
   out: Uint8Array[];
   shown: { code: number; since: number; help: number }[];
   /** Said by the last tap. */
@@ -254,7 +271,7 @@ export function makeHand(mint: Mint, kind: "ticket" | "coupon" | "card", o: { pr
   };
   return {
     mint, secret, value, profile, signed: signedValue(mint, value), grantKey: profile === "B" ? keyOfGrant(crypto, mint.group, value.valueId) : none, kept: [], intent: intent.use, showCertificate: false,
-    shows: -1, known: {}, storing: undefined, out: [], shown: [], events: [], taps: 0,
+    shows: -1, known: {}, storing: undefined, waiting: undefined, out: [], shown: [], events: [], taps: 0,
     holder: makeHolder({ certificateKeys: [keyOf(mint, mint.certificates)], silentAmount: 100000, silentUses: 10 }),
   };
 }
@@ -293,7 +310,7 @@ function obey(h: Hand, e: HolderEffect, o: Moment): HolderInput | undefined {
   h.events.push(e.do === "resolved" ? e.outcome : e.do);
   switch (e.do) {
     case "send": h.out.push(e.bytes); return undefined;
-    case "sign": return { type: "signed", number: e.number, signature: h.mint.crypto.sign(h.secret, e.message) };
+    case "sign": return wait(h, { type: "signed", number: e.number, signature: h.mint.crypto.sign(h.secret, e.message) }, o.slowKeys);
     case "store":
       h.storing = { receipt: e.receipt, proof: e.proof, certificate: e.certificate, state: "unresolved", reversal: undefined };
       if (o.plant === "acknowledge before storing") return { type: "stored" };
@@ -305,9 +322,20 @@ function obey(h: Hand, e: HolderEffect, o: Moment): HolderInput | undefined {
     case "store_reversal": setState(h, e.counter, "reversed", { reversal: e.reversal, signature: e.proof }); return undefined;
     case "show_certificate": h.showCertificate = true; return undefined;
     case "show": h.shown.push({ code: e.code, since: e.since, help: e.help }); return undefined;
-    case "ask_person": return { type: "confirmed", yes: true };
+    case "ask_person": return wait(h, { type: "confirmed", yes: true }, o.slowPerson);
     case "done": return undefined;
   }
+}
+function wait(h: Hand, answer: HolderInput, slow: boolean | undefined): HolderInput | undefined {
+  if (slow !== true) return answer;
+  h.waiting = answer;
+  return undefined;
+}
+/** Key or person have answered. */
+export function finishAsk(h: Hand, o: Moment = {}): void {
+  const answer = h.waiting!;
+  h.waiting = undefined;
+  ask(h, answer, o);
 }
 function setState(h: Hand, counter: number, state: string, reversal: Kept["reversal"]): void {
   h.kept = h.kept.map((k) => (decodeReceipt(k.receipt)!.counter === counter ? { ...k, state, reversal: reversal ?? k.reversal } : k));
@@ -326,6 +354,7 @@ export function finishStore(h: Hand, o: Moment = {}): void {
 export function kill(h: Hand, written: boolean): void {
   if (written && h.storing !== undefined) stored(h);
   h.storing = undefined;
+  h.waiting = undefined;
   h.out = [];
   h.holder = makeHolder(h.holder.settings);
 }
