@@ -6,7 +6,7 @@
  * beginnings for slow transceivers, C0, the escaped bytes with FCS-16, C1. A frame arrives whole or not at all.
  */
 import { crc32, fcs16 } from "./crc.js";
-import { copy } from "../wire/bytes.js";
+import { copy, join } from "../wire/bytes.js";
 
 /** Longest frame before coding: link byte, 1,024 bytes of payload, CRC-32. */
 export const frameBytesMax = 1029;
@@ -19,13 +19,13 @@ const endSir = 0xc1;
 const escapeSir = 0x7d;
 const extraBegin = 0xff;
 
-/** The bytes of one frame as they go out. `extraBegins` is for infrared only. */
+/** The bytes of one frame as they go out, behind so many extra beginnings: FF on infrared, the delimiter elsewhere. */
 export function encodeFrame(wrapping: Wrapping, frame: Frame, extraBegins: number): Uint8Array {
   const plain = new Uint8Array(frame.payload.length + 5);
   plain[0] = frame.link;
   plain.set(frame.payload, 1);
   put32(plain, frame.payload.length + 1, crc32(plain.subarray(0, frame.payload.length + 1)));
-  return wrapping === "cobs" ? encodeCobs(plain) : encodeSir(plain, extraBegins);
+  return wrapping === "sir" ? encodeSir(plain, extraBegins) : extraBegins === 0 ? encodeCobs(plain) : join([new Uint8Array(extraBegins), encodeCobs(plain)]);
 }
 
 /** Collects bytes until a frame is whole. Never holds more than one frame. */

@@ -195,7 +195,8 @@ function giveUp(link: Link, out: Out): void {
 function transmit(link: Link, payload: Uint8Array, flags: number, out: Out): void {
   const number = (flags & bit.data) === 0 ? 0 : (link.sendNumber & 1) | (link.sendNumber > 1 ? bit.high : 0);
   const byte = flags | link.session | (link.fromHandset ? bit.fromHandset : 0) | number | ((link.expectNumber & 1) === 1 ? bit.expectsOdd : 0);
-  const coded = encodeFrame(link.medium.wrapping, { link: byte, payload: payload }, link.medium.extraBegins);
+  const extraBegins = Math.max(link.medium.extraBegins, link.tries > 0 ? 1 : 0); // Noise before a frame sent again costs none but itself.
+  const coded = encodeFrame(link.medium.wrapping, { link: byte, payload: payload }, extraBegins);
   for (let at = 0; at < coded.length; at += link.medium.writeBytes) {
     out.output.push(copy(coded, at, Math.min(at + link.medium.writeBytes, coded.length)));
   }

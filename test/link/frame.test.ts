@@ -72,3 +72,25 @@ test("seeded bursts on COBS frames: none is accepted as another frame", () => {
     expect(feed(deframer("cobs"), damaged)).toEqual([]);
   }
 });
+
+test.each(["cobs", "sir"] as const)("%s: a frame of any length up to the longest, of bytes that need coding most; one byte more is refused", (wrapping) => {
+  const through = (payload: Uint8Array) => feed(deframer(wrapping), encodeFrame(wrapping, { link: 0x7d, payload }, 3));
+  for (const byte of [0, 1, 0x7d, 0xc0, 0xff]) {
+    for (let length = 0; length <= 1024; length += length < 600 ? 1 : 53) {
+      const payload = new Uint8Array(length).fill(byte);
+      if (length % 254 === 1) payload[length - 1] = 0;
+      expect(through(payload)).toEqual([{ link: 0x7d, payload }]);
+    }
+    expect(through(new Uint8Array(1024).fill(byte)).length).toBe(1);
+    expect(through(new Uint8Array(1025).fill(byte))).toEqual([]);
+  }
+});
+
+test("SIR: an escape before the end is no frame, and is counted; bytes outside a frame are not", () => {
+  const d = deframer("sir");
+  expect(feed(d, Uint8Array.of(1, 2, 0xc1, 0xc0, 5, 6, 7, 8, 9, 10, 11, 0x7d, 0xc1))).toEqual([]);
+  expect(d.lost).toBe(1);
+  expect(feed(d, Uint8Array.of(0xc0, 5, 0xc0, 0xc1))).toEqual([]);
+  expect(d.lost).toBe(3);
+  expect(feed(d, encodeFrame("sir", { link: 1, payload: Uint8Array.of(1) }, 0)).length).toBe(1);
+});

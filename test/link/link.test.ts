@@ -1,7 +1,6 @@
 /**
  * The link between two ends: whatever a line does to bytes, a message arrives once and whole, or the sender is told that it
- * is lost (fault table rows 1–9 of the reliability reference). The small spaces are enumerated: every byte of every
- * frame of an exchange lost, doubled, inserted, every single bit flipped.
+ * is lost. The fault table's rows are enumerated in `line.test.ts`; here stand seeds and single stories.
  */
 import { describe, expect, test } from "vitest";
 import { deadline, makeLink, poll, receive, send, type Link, type Sending } from "../../protocol/link/link.js";
@@ -65,30 +64,6 @@ describe.each(Object.values(media))("$name", (medium) => {
     expect(told.atHandset).toEqual(expected(0));
     expect(told.atTerminal).toEqual(expected(1));
     expect(told.lost).toBe(false);
-  });
-
-  test("every byte lost, doubled, or followed by an inserted one; every bit flipped", () => {
-    const writes: Uint8Array[] = [];
-    exchange(medium, sizes, (b) => { writes.push(b); return b; });
-    for (let w = 0; w < writes.length; w++) {
-      for (let at = 0; at < writes[w]!.length; at++) {
-        const cases: Damage[] = [
-          (b) => Uint8Array.from([...b.slice(0, at), ...b.slice(at + 1)]),
-          (b) => Uint8Array.from([...b.slice(0, at + 1), ...b.slice(at)]),
-          (b) => Uint8Array.from([...b.slice(0, at + 1), 0x5a, ...b.slice(at + 1)]),
-          ...[0, 1, 2, 3, 4, 5, 6, 7].map((bit): Damage => (b) => { const c = Uint8Array.from(b); c[at]! ^= 1 << bit; return c; }),
-        ];
-        for (const damage of cases) {
-          const told = exchange(medium, sizes, (b, n) => (n === w ? damage(b, n) : b));
-          check(told);
-          expect(told.lost).toBe(false);
-        }
-      }
-    }
-  });
-
-  test("a line cut after any write: the sender is told", () => {
-    for (let cut = 0; cut < 8; cut++) check(exchange(medium, sizes, (b, n) => (n >= cut ? new Uint8Array(0) : b)));
   });
 
   test("500 seeds of loss, flips, doubled frames and noise", () => {
@@ -224,4 +199,49 @@ test("a beacon frame on a two-way line acknowledges nothing", () => {
   poll(terminal, 0);
   receive(terminal, beaconFrame(media.serial, new Uint8Array([9])), 1);
   expect(terminal.queue.length).toBe(1);
+});
+
+test("a frame sent again begins with a delimiter: noise before it costs nothing but the first try", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  const first = poll(terminal, 0).output[0]!;
+  expect(first[0]).not.toBe(0);
+  receive(handset, Uint8Array.from([0x5a, 0x5a, ...first]), 0);
+  const again = poll(terminal, 450).output[0]!;
+  expect(again[0]).toBe(0);
+  expect(receive(handset, Uint8Array.from([0x5a, 0x5a, ...again]), 450).messages).toEqual([new Uint8Array([1])]);
+});
+
+describe("infrared", () => {
+  test("ten extra beginnings, none of which is taken for a frame; silence of 10 ms before answering", () => {
+    const terminal = makeLink(media.infrared, false);
+    const handset = makeLink(media.infrared, true);
+    send(terminal, new Uint8Array([1]), { first: true, last: false });
+    const hello = poll(terminal, 0).output[0]!;
+    expect([...hello.subarray(0, 11)]).toEqual([...Array.from({ length: 10 }, () => 0xff), 0xc0]);
+    for (let cut = 0; cut <= 10; cut++) expect(receive(makeLink(media.infrared, true), hello.subarray(cut), 0).messages.length).toBe(1);
+    receive(handset, hello, 100);
+    send(handset, new Uint8Array([2]), middle);
+    expect(deadline(handset)).toBe(110);
+    expect(poll(handset, 109).output).toEqual([]);
+    expect(poll(handset, 110).output.length).toBe(1);
+  });
+
+  test.each([[255, 1], [256, 1], [257, 2], [512, 2], [513, 3], [2048, 8]])("a message of %i bytes in %i fragments, whatever its bytes", (size, fragments) => {
+    for (const byte of [0xc0, 0xc1, 0x7d, 0x00, 0xff, 0x20]) {
+      const terminal = makeLink(media.infrared, false);
+      const handset = makeLink(media.infrared, true);
+      send(terminal, new Uint8Array(size).fill(byte), { first: true, last: false });
+      const heard: Uint8Array[] = [];
+      let frames = 0;
+      for (let nowMs = 0; terminal.queue.length > 0; nowMs += 20) {
+        for (const bytes of poll(terminal, nowMs).output) { frames++; heard.push(...receive(handset, bytes, nowMs).messages); }
+        if (heard.length > 0) break;
+        for (const bytes of poll(handset, nowMs + 10).output) receive(terminal, bytes, nowMs + 10);
+      }
+      expect(frames).toBe(fragments);
+      expect(heard).toEqual([new Uint8Array(size).fill(byte)]);
+    }
+  });
 });
