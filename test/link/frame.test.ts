@@ -79,7 +79,8 @@ test.each(["cobs", "sir"] as const)("%s: a frame of any length up to the longest
     for (let length = 0; length <= 1024; length += length < 600 ? 1 : 53) {
       const payload = new Uint8Array(length).fill(byte);
       if (length % 254 === 1) payload[length - 1] = 0;
-      expect(through(payload)).toEqual([{ link: 0x7d, payload }]);
+      const [frame, ...more] = through(payload);
+      if (frame?.link !== 0x7d || Buffer.compare(frame.payload, payload) !== 0 || more.length > 0) expect.fail(`${length} bytes of ${byte}`);
     }
     expect(through(new Uint8Array(1024).fill(byte)).length).toBe(1);
     expect(through(new Uint8Array(1025).fill(byte))).toEqual([]);
