@@ -266,13 +266,13 @@ export function takeGroup(s: Setup, bytes: Uint8Array): boolean {
 
 // ---- what the verifier works by -----------------------------------------------------------------------------------------
 
-/** `trust.md` §2: the age of what the host last confirmed. Without a clock never better than *offline*. */
+/** `trust.md` §2: the age of what the host last confirmed. Without a set clock never better than *offline*. */
 export function ladderAt(s: Setup, at: number, quality: number): Ladder {
   const c = s.configuration;
   if (c === undefined || s.pulledAt === 0) return "closed";
   if (quality === 0) return "offline";
   const age = at - s.pulledAt;
-  if (age <= c.freshSeconds) return "fresh";
+  if (age <= c.freshSeconds && quality >= 2) return "fresh";
   if (age <= c.offlineSeconds) return "offline";
   return age <= c.reducedSeconds ? "reduced" : "closed";
 }

@@ -1,15 +1,26 @@
 /**
- * What the errors of this operating system mean for a device, with a sentence for the person who mends it.
+ * What the errors of this operating system mean for a device or file, with a sentence for the person who mends it.
  */
-import { boardFault, type BoardError } from "../../runtime/journal/store.js";
+import { boardFault, type BoardError, type BoardErrorKind } from "../../runtime/journal/store.js";
 
-/** What an error of the operating system means for a device of this name. */
+/** In order: the code of an error, or words of an error that has none (`serialport`'s); what it means; what to do. */
+const meanings: readonly (readonly [codes: readonly string[], words: RegExp, kind: BoardErrorKind, says: string])[] = [
+  [["ENOENT", "ENXIO", "ENODEV"], /no such (file|device)/i, "absent", "is not there: plug it in, or correct its path"],
+  [["EACCES", "EPERM"], /permission denied|not permitted/i, "denied", "may not be opened: give this user the right to (for a serial port, the group that owns it, often dialout)"],
+  [["EBUSY", "EAGAIN"], /busy|cannot lock/i, "busy", "is in use: stop the other program that holds it"],
+  [["ENOSPC", "EDQUOT", "EFBIG"], /no space left/i, "full", "has no room left: free some space on its disk"],
+  [["EROFS"], /read-only/i, "broken", "can only be read: its disk is mounted read-only, which a worn SD card does by itself; replace it"],
+  [["EIO"], /input\/output error|\bi\/o error/i, "broken", "could not be read or written: check its cable, or replace the disk"],
+  [["EISDIR", "ENOTDIR"], /is a directory|not a directory/i, "absent", "is no file: correct its path"],
+];
+
+/** What an error of the operating system means for a device or file of this name. A `BoardError` stays what it is. */
 export function faultOf(error: unknown, device: string): Error & BoardError {
+  const { code = "", kind } = error as { code?: string; kind?: BoardErrorKind };
+  if (error instanceof Error && kind !== undefined) return error as Error & BoardError;
   const text = error instanceof Error ? error.message : String(error);
-  const code = (error as { code?: string }).code ?? "";
-  if (code === "ENOENT" || /no such file/i.test(text)) return boardFault("absent", `${device} is not there: plug it in, or correct its path.`);
-  if (code === "EACCES" || /permission denied/i.test(text)) return boardFault("denied", `${device} may not be opened: add this user to the group that owns it (often dialout).`);
-  if (code === "EBUSY" || /busy|cannot lock/i.test(text)) return boardFault("busy", `${device} is in use: stop the other program that holds it.`);
-  if (code === "ENOSPC") return boardFault("full", `${device} has no room left: free some space on its disk.`);
+  for (const [codes, words, means, says] of meanings) {
+    if (codes.includes(code) || words.test(text)) return boardFault(means, `${device} ${says}.`);
+  }
   return boardFault("broken", `${device} failed: ${text}`);
 }

@@ -3,8 +3,10 @@
  * command line and the venue use it; a phone app does the same over its own key store.
  */
 import { join } from "node:path";
+import { makeClock } from "./clock.js";
 import { openFileStore, type FileStore } from "./file-store.js";
-import { makeClock, openKeys, random } from "./machine.js";
+import { openKeys } from "./keys.js";
+import { random } from "./machine.js";
 import { postEnvelope, readProvider } from "./network.js";
 import type { Keys } from "../../runtime/board.js";
 import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
@@ -23,7 +25,7 @@ export interface Phone {
   readonly who: Correspondent; readonly clock: ReturnType<typeof makeClock>; readonly random: typeof random; readonly crypto: typeof crypto;
 }
 
-/** Two pages of 4 MiB hold some thousand values with their receipts. */
+/** Two pages of 1 MiB hold some thousand values with their receipts. */
 const pages = { pageBytes: 1 << 20, pages: 2 };
 /** Keys in a file are software keys (`trust.md` §1). */
 const softwareKeys = 2;

@@ -3,16 +3,21 @@
  * contact by claim code, and the run loop. `kaisatsu terminal` and the venue are both made of these three steps.
  */
 import { join } from "node:path";
+import { makeClock, type NodeClock } from "./clock.js";
 import { makeConsolePanel } from "./console-panel.js";
 import { openFileStore, type FileStore } from "./file-store.js";
 import { openFirmata, type FirmataParts, type Pins } from "./firmata.js";
-import { inflate, makeClock, openKeys, random, type NodeClock } from "./machine.js";
+import { openKeys } from "./keys.js";
+import { inflate, random } from "./machine.js";
 import { postClaim } from "./network.js";
 import { runTerminal, type Running } from "./run.js";
 import { openScanner } from "./scanner.js";
 import { openSerial } from "./serial.js";
 import type { Board, Digital } from "../../runtime/board.js";
 import { flush } from "../../runtime/journal/journal.js";
+import { readPage } from "../../runtime/journal/page.js";
+import { readHeader } from "../../runtime/journal/record.js";
+import type { BoardError, Store } from "../../runtime/journal/store.js";
 import type { Role } from "../../runtime/role/role.js";
 import { openSetup } from "../../runtime/setup.js";
 import { beginClaim, finishClaim } from "../../runtime/sync/claim.js";
@@ -20,6 +25,7 @@ import { makeSync } from "../../runtime/sync/sync.js";
 import { makeTerminal, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import type { Medium } from "../../protocol/link/media.js";
+import { decodeEntry } from "../../protocol/wire/entry.js";
 
 export interface NodeBoardSettings {
   name: string;
@@ -78,11 +84,41 @@ export async function enrolBoard(board: NodeBoard, host: string, code: string, m
   return finishClaim(board, claim, answer);
 }
 
+/** Further ahead than this of what was signed, a record's time is a clock that somebody set wrongly (`trust.md` §2). */
+const aheadMost = 400 * 86_400;
+
+/** The latest time that has surely passed: of what the host signed, or of a record made by a set clock. */
+function knownTime(board: NodeBoard, floor: number): number {
+  let latest = floor;
+  for (const record of recordsOf(board.store)) {
+    const entry = decodeEntry(record);
+    if (entry === undefined || !("quality" in entry) || entry.quality < 2) continue;
+    if (entry.at > latest && (floor === 0 || entry.at < floor + aheadMost)) latest = entry.at;
+  }
+  return latest;
+}
+
+/** All that can be read, in no order. A store that fails says so when the journal is opened. */
+function recordsOf(store: Store): Uint8Array[] {
+  const records: Uint8Array[] = [];
+  try {
+    for (let page = 0; page < store.pages; page++) {
+      const header = readHeader(store, page);
+      if (header !== undefined) for (const found of readPage(store, header).entries) records.push(found.payload);
+    }
+  } catch (error) {
+    if ((error as BoardError).kind === undefined) throw error;
+  }
+  return records;
+}
+
 export interface RunningTerminal { readonly terminal: Terminal; readonly running: Running; /** Stops serving; everything written is durable afterwards. */ stop(): void }
 
 /** Starts, or starts again, on what is durable. The board stays open when it is stopped. */
 export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void): RunningTerminal {
-  const terminal = makeTerminal(board, role, medium, openSetup(board));
+  const setup = openSetup(board);
+  board.clock.atLeast(knownTime(board, setup.timeFloor));
+  const terminal = makeTerminal(board, role, medium, setup);
   terminal.onEvent = onEvent;
   const sync = makeSync(terminal);
   sync.onTime = (at) => board.clock.set(at);

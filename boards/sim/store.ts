@@ -2,7 +2,7 @@
  * NOR flash in memory, with power cuts: what is written may only touch erased bytes, and a cut leaves the last unsynced
  * write torn at any byte. The journal's tests cut it at every byte there is.
  */
-import { boardFault, type Store } from "../../runtime/journal/store.js";
+import { assertInPage, assertUnits, boardFault, type Store } from "../../runtime/journal/store.js";
 
 export interface MemoryStore extends Store {
   /** Every byte as it stands. */
@@ -35,24 +35,24 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
     if (lasting < data.length) { dead = true; check(); }
   };
   const erased = new Uint8Array(size.pageBytes).fill(0xff);
-  return {
+  const store: MemoryStore = {
     pageBytes: size.pageBytes, pages: size.pages, bytes,
     get written() { return written; },
     get syncs() { return syncs; },
     read: (page, offset, length) => {
-      if (offset + length > size.pageBytes || page >= size.pages) throw new Error(`assertion failed: read past a page (${page}, ${offset}, ${length})`);
+      assertInPage(store, page, offset, length);
+      check();
       return bytes.slice(page * size.pageBytes + offset, page * size.pageBytes + offset + length);
     },
     write: (page, offset, data) => {
+      assertUnits(store, page, offset, data.length);
       check();
       const at = page * size.pageBytes + offset;
-      if (offset + data.length > size.pageBytes) throw new Error("assertion failed: write past a page");
-      for (let i = 0; i < data.length; i++) {
-        if (bytes[at + i] !== 0xff && bytes[at + i] !== data[i]) throw boardFault("broken", "A written byte was written again: this flash must be erased first.");
-      }
+      if (bytes.subarray(at, at + data.length).some((byte) => byte !== 0xff)) { dead = true; throw boardFault("broken", "Written bytes were written again: this flash must be erased first."); }
       put(at, data);
     },
     erase: (page) => {
+      assertInPage(store, page, 0, size.pageBytes);
       check();
       put(page * size.pageBytes, erased);
     },
@@ -65,4 +65,5 @@ export function makeMemoryStore(size: { pageBytes: number; pages: number }, from
     failSync: () => { syncFails = true; },
     restarted: () => makeMemoryStore(size, bytes),
   };
+  return store;
 }

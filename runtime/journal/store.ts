@@ -4,8 +4,10 @@
  * Writes come in whole units of `unitBytes`, the largest that a flash of ours programs at once, and each unit is written
  * once between erases. `sync` answers when everything written before is durable. A cut may leave any part of what was not
  * synced, torn at any byte, and bits that read differently each time until they are erased. Failures throw a `BoardError`;
- * after a failed `sync` nothing more may be believed until a restart.
+ * after one nothing more may be believed, and everything throws, until a restart. Reaching past a page is broken code.
  */
+import { assert } from "../../protocol/assert.js";
+
 export interface Store {
   readonly pageBytes: number;
   readonly pages: number;
@@ -18,6 +20,17 @@ export interface Store {
 
 /** Offsets and lengths of writes are multiples of this: nRF52 programs 4 bytes at once, STM32L4 8. */
 export const unitBytes = 8;
+
+/** Asserts that a page has these bytes. */
+export function assertInPage(store: Store, page: number, offset: number, length: number): void {
+  assert(page >= 0 && page < store.pages && offset >= 0 && length >= 0 && offset + length <= store.pageBytes, "reads and writes stay inside a page");
+}
+
+/** Asserts that a write is of whole units of a page. */
+export function assertUnits(store: Store, page: number, offset: number, length: number): void {
+  assertInPage(store, page, offset, length);
+  assert(offset % unitBytes === 0 && length % unitBytes === 0, "writes are of whole units");
+}
 
 /** Ways a device fails that code above can act on; the message is for the person who mends it. */
 export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
