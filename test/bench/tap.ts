@@ -10,7 +10,8 @@ import { median, quantile, timed, type Figure, type Measure, type Options, type 
 import { choose, makeScene, singleUse, type Scene } from "./scene.js";
 import { openLine, type Line } from "../../boards/bench/pty.js";
 import { openFileStore, type FileStore } from "../../boards/node/file-store.js";
-import { makeClock, random } from "../../boards/node/machine.js";
+import { makeClock } from "../../boards/node/clock.js";
+import { random } from "../../boards/node/machine.js";
 import { runTerminal, type Running } from "../../boards/node/run.js";
 import { openSerial } from "../../boards/node/serial.js";
 import { runTap } from "../../boards/node/tap.js";
