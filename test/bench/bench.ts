@@ -8,11 +8,14 @@ import { parseArgs } from "node:util";
 import { meets, type Measure, type Table } from "./measure.js";
 import { printed } from "./print.js";
 import { bytes } from "./bytes.js";
+import { core } from "./core.js";
 import { cpu } from "./cpu.js";
+import { intake } from "./intake.js";
+import { journal } from "./journal.js";
 import { tap } from "./tap.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes, tap, cpu];
+const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 
