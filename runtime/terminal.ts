@@ -6,12 +6,14 @@
  * bytes arrived or the sensor moved. Everything that counts goes through the journal before it shows.
  */
 import type { Board } from "./board.js";
-import { append, flush, oldestEnds, releaseThrough, roomFor, type Journal } from "./journal/journal.js";
+import { roomFor, type Journal } from "./journal/journal.js";
 import { openJournal } from "./journal/recovery.js";
-import type { BoardError } from "./journal/store.js";
+import {
+  attempt, endService, mark, need, noteTorn, overdueTap, prepareNext, recordRoomBytes, repeats, tell, tidy, timeOf, write,
+} from "./keeping.js";
 import type { Role } from "./role/role.js";
-import { ladderAt, settingsOf, type Setup } from "./setup.js";
-import { apply, bookView, carryOver, forgetThrough, isHeld, makeBook, type BookState } from "./value/book.js";
+import { ladderAt, raiseFloor, settingsOf, type Setup } from "./setup.js";
+import { apply, bookView, makeBook, type BookState } from "./value/book.js";
 import { assert } from "../protocol/assert.js";
 import * as links from "../protocol/link/link.js";
 import { readBeaconText } from "../protocol/link/beacon.js";
@@ -21,8 +23,8 @@ import { accepted, refusal, refusals } from "../protocol/refusal.js";
 import type { Given } from "../protocol/session/book.js";
 import type { Effect, Input, Verifier } from "../protocol/session/events.js";
 import { deadline, makeVerifier, step } from "../protocol/session/verifier.js";
-import { decodeEntry, encodeEntry, type Entry } from "../protocol/wire/entry.js";
-import type { Want } from "../protocol/wire/message.js";
+import { decodeEntry, type BootEntry } from "../protocol/wire/entry.js";
+import { encodeStop, type Want } from "../protocol/wire/message.js";
 import type { Receipt } from "../protocol/wire/receipt.js";
 import type { Value } from "../protocol/wire/value.js";
 
@@ -67,7 +69,12 @@ export interface Terminal {
   lightUntilMs: number;
   passageBefore: 0 | 1;
   stages: Stages;
+  /** Why nobody is served; empty while all is well. */
   outOfService: string;
+  /** The fault last told. */
+  lastFault: string;
+  /** The journal's next sequence when pages were last looked through. */
+  tidiedAt: number;
   /** Called for each event; never from inside a call of the board's. */
   onEvent: ((e: TerminalEvent) => void) | undefined;
 }
@@ -75,7 +82,6 @@ export interface Terminal {
 const greetEveryMs = 100;
 /** How long a light and its text stay. */
 const lightMs = 2500;
-const marksMax = 64;
 
 /** Opens journal and cells and is ready to serve, or out of service with the reason in `outOfService`. */
 export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Setup): Terminal {
@@ -88,11 +94,21 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
   const t: Terminal = {
     board: board, role: role, medium: medium, setup: setup, journal: journal, book: book, verifier: makeVerifier(settings), link: links.makeLink(medium, false),
     wants: [], wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
-    lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: journal.damaged.length > 0 ? "the journal is damaged: drain it and call the operator" : "", onEvent: undefined,
+    lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
   };
   takeSetup(t);
-  if (t.outOfService === "") boot(t);
+  if (book.latestAt > 0) raiseFloor(setup, book.latestAt);
+  const wrong = whatIsWrong(t);
+  if (wrong !== "") endService(t, wrong); else boot(t);
   return t;
+}
+
+/** Looked at before anybody is served; empty when all is well. */
+function whatIsWrong(t: Terminal): string {
+  if (t.journal.fault !== undefined) return t.journal.fault.message;
+  if (t.setup.cells.fault !== undefined) return t.setup.cells.fault.message;
+  if (t.setup.confirmed >= t.journal.next) return "The journal is shorter than what the host has confirmed: it was cut or exchanged, call the operator.";
+  return repeats(t) ? "The random source repeats itself: replace the board." : "";
 }
 
 function noStages(): Stages {
@@ -100,10 +116,13 @@ function noStages(): Stages {
 }
 
 function boot(t: Terminal): void {
-  const time = t.board.clock.utc();
   tidy(t);
-  if (!roomFor(t.journal, 64, 0)) return;
-  write(t, { kind: "boot", boot: t.book.boot + 1, at: time.at, quality: time.quality }, true);
+  noteTorn(t, t.journal.torn, "the journal's end was torn");
+  noteTorn(t, t.setup.cells.torn, "the end of the cells was torn");
+  const time = timeOf(t);
+  const entry: BootEntry = { kind: "boot", boot: t.book.boot + 1, at: time.at, quality: time.quality };
+  // A full journal does not hide that power was cut.
+  if (!roomFor(t.journal, 64, 0)) apply(t.book, entry, 0); else write(t, entry, true);
   mark(t, t.book.ceiling);
 }
 
@@ -118,14 +137,11 @@ export function takeSetup(t: Terminal): void {
 }
 
 function given(t: Terminal): Given {
-  const time = t.board.clock.utc();
+  const time = timeOf(t);
   t.book.ladder = ladderAt(t.setup, time.at, time.quality);
   t.book.journalFull = !roomFor(t.journal, recordRoomBytes, 1);
   return { nowMs: t.board.clock.monotonicMs(), at: time.at, quality: time.quality, crypto: t.board.crypto, book: bookView(t.book) };
 }
-
-/** A finished record, its outcome and a reversal. */
-const recordRoomBytes = 700;
 
 // ---- the loop -----------------------------------------------------------------------------------------------------------
 
@@ -143,7 +159,7 @@ export function poll(t: Terminal): number {
 }
 
 function readLine(t: Terminal): void {
-  for (let bytes = t.board.link.read(); bytes !== undefined; bytes = t.board.link.read()) {
+  for (let bytes = attempt(t, () => t.board.link.read()); bytes !== undefined; bytes = attempt(t, () => t.board.link.read())) {
     const out = links.receive(t.link, bytes, t.board.clock.monotonicMs());
     for (const message of out.messages) hear(t, message);
     if (out.woken) answerWake(t);
@@ -158,9 +174,9 @@ function readLine(t: Terminal): void {
 function answerWake(t: Terminal): void {
   const now = t.board.clock.monotonicMs();
   const state = t.verifier.state;
-  if (state !== "idle" && state !== "greeted" && state !== "answered") return;
+  if (state !== "idle" && state !== "greeted" && state !== "answered" && state !== "out_of_service") return;
   const soon = t.stages.openMs === 0 && now - t.stages.greetedMs < greetEveryMs;
-  if (t.wants.length === 0 || soon) return;
+  if (soon) return;
   t.triedWants = 0;
   greet(t);
 }
@@ -175,39 +191,51 @@ function hear(t: Terminal, message: Uint8Array): void {
   greet(t);
 }
 
-/** idle → greeted, with a fresh tap number below the durable ceiling. */
+/** idle → greeted, with a fresh tap number below the durable ceiling. Whoever cannot be served is told so. */
 function greet(t: Terminal): void {
-  if (t.outOfService !== "") return;
-  if (t.lastTap >= t.book.ceiling && !write(t, { kind: "ceiling", tap: t.lastTap + limits.tapNumbersAhead }, true)) return;
+  t.stages = noStages();
+  t.stages.greetedMs = t.board.clock.monotonicMs();
+  if (t.outOfService !== "" || t.wants.length === 0) { sayStop(t, refusal.out_of_service); return; }
+  if (t.lastTap >= t.book.ceiling && !write(t, { kind: "ceiling", tap: t.lastTap + limits.tapNumbersAhead }, true)) {
+    sayStop(t, t.outOfService === "" ? refusal.terminal_full : refusal.out_of_service);
+    return;
+  }
+  const secret = attempt(t, () => t.board.random.fill(32));
+  if (secret === undefined) { endService(t, t.lastFault); sayStop(t, refusal.out_of_service); return; }
   t.lastTap++;
   mark(t, t.lastTap);
   t.verifier.settings.want = t.wants[t.wantNumber]!;
-  t.stages = noStages();
-  t.stages.greetedMs = t.board.clock.monotonicMs();
   tell(t, { event: "greeted", tap: t.lastTap });
-  drive(t, { type: "heard", tap: t.lastTap, secret: t.board.random.fill(32) });
+  drive(t, { type: "heard", tap: t.lastTap, secret: secret });
+}
+
+function sayStop(t: Terminal, code: number): void {
+  show(t, code, 0, undefined, undefined);
+  links.send(t.link, encodeStop(code), { first: true, last: true });
+  writeLine(t);
 }
 
 function readScanner(t: Terminal): void {
   const scanner = t.board.scanner;
   if (scanner === undefined) return;
-  for (let bytes = scanner.read(); bytes !== undefined; bytes = scanner.read()) {
+  for (let bytes = attempt(t, () => scanner.read()); bytes !== undefined; bytes = attempt(t, () => scanner.read())) {
     const beacon = readBeaconText(bytes);
-    if (beacon !== undefined && t.wants.length > 0) drive(t, { type: "beacon", bytes: beacon });
+    if (beacon !== undefined && t.wants.length > 0 && t.outOfService === "") drive(t, { type: "beacon", bytes: beacon });
   }
 }
 
-/** The sensor's rising edge is a passage. */
+/** The sensor's rising edge is a passage. Without it nobody would be known to have passed. */
 function readPassage(t: Terminal): void {
-  if (t.board.passage === undefined) return;
-  const level = t.board.passage.read();
+  const passage = t.board.passage;
+  let level = t.passageBefore;
+  if (passage === undefined || !need(t, () => { level = passage.read(); })) return;
   if (level === 1 && t.passageBefore === 0) drive(t, { type: "turned" });
   t.passageBefore = level;
 }
 
 function writeLine(t: Terminal): void {
   const out = links.poll(t.link, t.board.clock.monotonicMs());
-  for (const bytes of out.output) t.board.link.write(bytes);
+  for (const bytes of out.output) attempt(t, () => t.board.link.write(bytes));
 }
 
 function nextCall(t: Terminal): number {
@@ -220,9 +248,12 @@ function nextCall(t: Terminal): number {
 
 /** At rest: the light goes out, `closed` moves, pages are given back. */
 function rest(t: Terminal, now: number): void {
-  if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; t.board.panel.show("off", "", ""); }
-  closeOld(t, now);
+  if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; attempt(t, () => t.board.panel.show("off", "", "")); }
+  if (t.outOfService !== "") return;
+  const tap = roomFor(t.journal, 64, 0) ? overdueTap(t, now) : -1;
+  if (tap >= 0) drive(t, { type: "close", tap: tap });
   tidy(t);
+  prepareNext(t);
 }
 
 // ---- effects --------------------------------------------------------------------------------------------------------------
@@ -237,6 +268,7 @@ export function drive(t: Terminal, input: Input): void {
       if (answer !== undefined) queue.push(answer);
     }
   }
+  if (t.verifier.state === "out_of_service") endService(t, "A key is missing or refused to work: restart, and enrol anew if that does not help.");
 }
 
 /** Does one thing; its answer, if it has one, is the verifier's next input. */
@@ -248,8 +280,8 @@ function perform(t: Terminal, e: Effect): Input | undefined {
       if (t.verifier.state === "answered") t.stages.answeredMs = board.clock.monotonicMs();
       writeLine(t);
       return undefined;
-    case "agree": return { type: "agreed", number: e.number, shared: board.keys.agree("agreement", e.publicKey) };
-    case "sign": return { type: "signed", number: e.number, signature: board.keys.sign("signing", e.message) };
+    case "agree": return { type: "agreed", number: e.number, shared: attempt(t, () => board.keys.agree("agreement", e.publicKey)) };
+    case "sign": return { type: "signed", number: e.number, signature: attempt(t, () => board.keys.sign("signing", e.message)) };
     case "append": {
       const done = write(t, e.entry, true);
       t.stages.durableMs = board.clock.monotonicMs();
@@ -257,14 +289,14 @@ function perform(t: Terminal, e: Effect): Input | undefined {
     }
     case "append_lazy": write(t, e.entry, false); if (e.entry.kind === "outcome") ended(t, e.entry.turned); return undefined;
     case "open":
-      t.role.accept(board);
+      need(t, () => t.role.accept(board));
       t.stages.openMs = board.clock.monotonicMs();
       return undefined;
     case "show": show(t, e.code, e.since, e.value, e.receipt); return undefined;
     case "ask_owner": t.question = { owner: e.owner, receipt: e.receipt, proof: e.proof }; return undefined;
     case "handover_answer": t.handoverAnswers.push({ to: e.to, code: e.code }); return undefined;
     case "nothing_to_show": return nextWant(t);
-    case "done": t.role.end(board); return undefined;
+    case "done": need(t, () => t.role.end(board)); return undefined;
   }
 }
 
@@ -277,14 +309,18 @@ function nextWant(t: Terminal): Input | undefined {
 }
 
 function ended(t: Terminal, turned: boolean): void {
-  t.role.end(t.board);
+  need(t, () => t.role.end(t.board));
   tell(t, { event: "ended", turned: turned });
 }
 
-function show(t: Terminal, code: number, since: number, value: Value | undefined, receipt: Receipt | undefined): void {
+function show(t: Terminal, told: number, since: number, value: Value | undefined, receipt: Receipt | undefined): void {
+  // Recorded, and then the gate did not move: green would be a lie. It was not turned, so its holder gets it back.
+  const code = told === 0 && t.outOfService !== "" ? refusal.out_of_service : told;
   const row = refusals[code]!;
-  if (code === 0) t.board.panel.show(accepted.light, accepted.tone, "");
-  else t.board.panel.show(row.light, row.tone, row.english);
+  attempt(t, () => {
+    if (code === 0) t.board.panel.show(accepted.light, accepted.tone, "");
+    else t.board.panel.show(row.light, row.tone, row.english);
+  });
   t.lightUntilMs = t.board.clock.monotonicMs() + lightMs;
   tell(t, { event: "shown", code: code, since: since, value: value, receipt: receipt });
   if (code === 0) tell(t, { event: "opened", stages: t.stages });
@@ -293,63 +329,12 @@ function show(t: Terminal, code: number, since: number, value: Value | undefined
 
 /** Who was told no, for the operator; only while there is plenty of room. */
 function noteRefusal(t: Terminal, code: number, value: Value | undefined): void {
-  if (code < refusal.profile_too_weak || !roomFor(t.journal, recordRoomBytes * 8, 1)) return;
-  const time = t.board.clock.utc();
+  if (code < refusal.profile_too_weak || !roomFor(t.journal, recordRoomBytes, 2)) return;
+  const time = timeOf(t);
   write(t, { kind: "refused", code: code, valueId: value === undefined ? new Uint8Array(0) : value.valueId, at: time.at, quality: time.quality }, false);
-}
-
-function tell(t: Terminal, e: TerminalEvent): void {
-  if (t.onEvent !== undefined) t.onEvent(e);
-}
-
-// ---- the journal ----------------------------------------------------------------------------------------------------------
-
-/** Appends and applies; false when the store failed, after which nothing is served until a restart. */
-function write(t: Terminal, entry: Entry, durable: boolean): boolean {
-  try {
-    const sequence = append(t.journal, encodeEntry(entry), durable);
-    apply(t.book, entry, sequence);
-    return true;
-  } catch (error) {
-    fail(t, error as BoardError);
-    return false;
-  }
-}
-
-function fail(t: Terminal, error: BoardError): void {
-  if (error.kind === undefined) throw error;
-  t.outOfService = error.message;
-  tell(t, { event: "fault", message: error.message });
-}
-
-function mark(t: Terminal, tap: number): void {
-  const atMs = t.board.clock.monotonicMs();
-  const last = t.marks[t.marks.length - 1];
-  if (last !== undefined && atMs - last.atMs < 10000) { last.tap = tap; last.atMs = atMs; } else t.marks.push({ tap: tap, atMs: atMs });
-  if (t.marks.length > marksMax) t.marks.shift();
-}
-
-/** `closed` follows when no receipt of those taps may be resumed any more, or after many later uses. */
-function closeOld(t: Terminal, now: number): void {
-  const overMs = t.verifier.settings.resumeSeconds * 1000;
-  let tap = -1;
-  while (t.marks.length > 0 && now - t.marks[0]!.atMs > overMs) tap = t.marks.shift()!.tap;
-  if (t.book.finishedSinceClosed >= limits.usesUntilClosed) tap = t.lastTap;
-  if (tap > t.book.closed) drive(t, { type: "close", tap: tap });
 }
 
 /** Closes every tap number issued so far, for draining: nothing of them can be resumed here any more. */
 export function closeNow(t: Terminal): void {
-  if (t.verifier.state === "idle" && t.lastTap > t.book.closed) drive(t, { type: "close", tap: t.lastTap });
-}
-
-/** Gives back the oldest page once the host has all of it and nothing on it may still be asked for. */
-function tidy(t: Terminal): void {
-  const through = oldestEnds(t.journal);
-  if (through === 0 || through > t.confirmed || isHeld(t.book, through) || roomFor(t.journal, recordRoomBytes * 4, 2)) return;
-  const time = t.board.clock.utc();
-  for (const notice of carryOver(t.book, through, time.at, time.quality)) if (!write(t, notice, false)) return;
-  flush(t.journal);
-  releaseThrough(t.journal, through);
-  forgetThrough(t.book, through);
+  if (t.verifier.state === "idle" && t.lastTap > t.book.closed && roomFor(t.journal, 64, 0)) drive(t, { type: "close", tap: t.lastTap });
 }

@@ -33,18 +33,20 @@ function powered(size: FlashSize, m: Medium): Flash {
     m.programs[unitAt / unit]!++;
     for (let i = 0; i < unit; i++) m.bits[unitAt + i]! &= data[from + i]!;
   };
+  /** Somewhere in the middle; or all but a few bits are done, and those are weak; or nothing is, but for a few weak bits. */
   const tearUnit = (unitAt: number, data: Uint8Array, from: number, random: () => number): void => {
     m.programs[unitAt / unit] = 255;
+    const bits: [at: number, bit: number][] = [];
+    for (let i = 0; i < unit; i++) for (let bit = 1; bit < 256; bit <<= 1) if ((m.bits[unitAt + i]! & ~data[from + i]! & bit) !== 0) bits.push([unitAt + i, bit]);
     const share = random();
-    for (let i = 0; i < unit; i++) {
-      const clearing = m.bits[unitAt + i]! & ~data[from + i]!;
-      for (let bit = 1; bit < 256; bit <<= 1) {
-        if ((clearing & bit) === 0) continue;
-        const fate = random();
-        if (fate < share * 0.6) m.bits[unitAt + i]! &= ~bit;
-        else if (fate < share * 0.6 + 0.3) m.weak[unitAt + i]! |= bit;
-      }
-    }
+    const progress = Math.floor(random() * 3);
+    const few = new Set([0, 1].slice(0, 1 + Math.floor(random() * 2)).map(() => Math.floor(random() * bits.length)));
+    bits.forEach(([at, bit], i) => {
+      const fate = random();
+      const weak = progress === 0 ? fate >= share * 0.6 && fate < share * 0.6 + 0.3 : few.has(i);
+      if (weak) m.weak[at]! |= bit;
+      else if (progress === 0 ? fate < share * 0.6 : progress === 1) m.bits[at]! &= ~bit;
+    });
   };
   const erase = (page: number): void => {
     const start = page * size.pageBytes;
@@ -59,7 +61,7 @@ function powered(size: FlashSize, m: Medium): Flash {
       m.programs[unitAt / unit] = 255;
       if (fate < share * 0.5) continue;
       if (fate < 0.75) m.bits.fill(0xff, unitAt, unitAt + unit);
-      else for (let i = 0; i < unit; i++) m.weak[unitAt + i] = 0xff;
+      else for (let i = 0; i < unit; i++) m.weak[unitAt + i] = share < 0.5 ? 0xff : 0xff & ~m.bits[unitAt + i]! & Math.floor(random() * 256) & Math.floor(random() * 256);
     }
   };
   const flash: Flash = {

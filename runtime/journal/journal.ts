@@ -139,11 +139,12 @@ export function erasePage(journal: Journal, page: number): void {
   journal.erased[page] = true;
 }
 
-/** At rest: has the next page ready, so that no tap waits for an erase. */
-export function prepare(journal: Journal): void {
+/** At rest, when an entry of so many bytes would begin a page: has it ready, so that no tap waits for an erase or a second sync. */
+export function prepare(journal: Journal, bytes: number): void {
   const last = journal.pages[journal.pages.length - 1];
-  if (last === undefined || freePages(journal) < 2 || journal.fault !== undefined) return;
-  changing(journal, () => erasePage(journal, freePageAfter(journal, last.page)));
+  if (last === undefined || fitsPage(journal, bytes)) return;
+  flush(journal);
+  if (freePages(journal) > 1) changing(journal, () => erasePage(journal, freePageAfter(journal, last.page)));
 }
 
 export function freePages(journal: Journal): number {

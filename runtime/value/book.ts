@@ -40,12 +40,14 @@ export interface BookState {
   ladder: Ladder;
   onLine: boolean;
   journalFull: boolean;
+  /** Latest time of a set clock that the own journal names. */
+  latestAt: number;
 }
 
 export function makeBook(crypto: Crypto): BookState {
   return {
     crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, closed: 0, ceiling: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
-    terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false,
+    terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, latestAt: 0,
   };
 }
 
@@ -55,6 +57,7 @@ function useKey(valueId: Uint8Array, counter: number): string {
 
 /** Takes in one entry of the own journal. */
 export function apply(b: BookState, e: Entry, sequence: number): void {
+  if ((e.kind === "boot" || e.kind === "outcome" || e.kind === "refused") && e.quality >= 2 && e.at > b.latestAt) b.latestAt = e.at;
   switch (e.kind) {
     case "finished": applyFinished(b, e, sequence); break;
     case "beacon": applyBeacon(b, e, sequence); break;

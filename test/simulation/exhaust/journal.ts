@@ -23,7 +23,7 @@ export const size = { pageBytes: 512, pages: 4 };
 export const workloads: Record<string, Step[]> = {
   "three entries": [8, 24, 40],
   "lazy ones between": [20, -16, 33, -9, -17, 40, -8, "flush"],
-  "a page change": [100, 100, 100, 100, -30, 100],
+  "a page change": [100, 100, 100, -30, 100, -30, 100],
   "the largest entries": [entryBytesMax({ pageBytes: 512 } as Store), entryBytesMax({ pageBytes: 512 } as Store), 1, 0, 7],
   "pages given back": [180, 180, 180, 180, "release", 60, "prepare", 180, 180, "release", 20],
   "around the ring": [380, 380, "release", 380, "prepare", 380, "release", -380, 380, "release", 380, 380, "release", 5],
@@ -41,7 +41,7 @@ export function entryOf(number: number, length: number): Uint8Array {
 /** Does one step; what the journal acknowledges is noted only when the call returned. */
 export function take(j: Journal, step: Step, told: Told): void {
   if (step === "flush") { flush(j); told.acknowledged = told.written.length; return; }
-  if (step === "prepare") { prepare(j); return; }
+  if (step === "prepare") { prepare(j, 400); return; }
   if (step === "release") {
     told.releasing = oldestEnds(j);
     releaseThrough(j, told.releasing);
@@ -206,7 +206,7 @@ function stopBefore(store: FaultyStore, n: number): void {
 export function rot(result: Result, bits: readonly number[]): void {
   const collect = collectInto(result);
   const steps: Step[] = Array.from({ length: 64 }, (_, i) => 8 + (i % 5) * 7);
-  const big = { pageBytes: 1024, pages: 6 };
+  const big = { pageBytes: 512, pages: 10 };
   const image = fresh(() => makeFlash(big), steps, () => undefined);
   for (let page = 0; page < big.pages; page++) for (let offset = 0; offset < big.pageBytes; offset++) for (const bit of bits) {
     const store = image.store.restarted();
