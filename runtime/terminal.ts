@@ -283,7 +283,7 @@ function perform(t: Terminal, e: Effect): Input | undefined {
     case "agree": return { type: "agreed", number: e.number, shared: attempt(t, () => board.keys.agree("agreement", e.publicKey)) };
     case "sign": return { type: "signed", number: e.number, signature: attempt(t, () => board.keys.sign("signing", e.message)) };
     case "append": {
-      const done = write(t, e.entry, true);
+      const done = t.outOfService === "" && write(t, e.entry, true);
       t.stages.durableMs = board.clock.monotonicMs();
       return { type: done ? "appended" : "append_failed" };
     }
