@@ -9,6 +9,7 @@ import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
 import { addMember, revokeHandset } from "./people.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct, type Sale } from "./products.js";
+import { declareLost, readTerminal, restoreTerminal, revokeTerminal, suspendTerminal } from "./suspension.js";
 import { setStatus, type State } from "./status.js";
 import { addTerminal, configure, type NewTerminal, type Settings } from "./terminals.js";
 import { resolveCase } from "./use.js";
@@ -23,6 +24,7 @@ const text = { type: "string", minLength: 1, maxLength: 200 };
 const word = { type: "string", pattern: "^[A-Za-z0-9@._+-]{1,80}$" };
 const count = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 const object = (required: string[], properties: Record<string, unknown>): Schema => ({ type: "object", additionalProperties: false, required, properties });
+const why = object(["why"], { why: text });
 const taken = object(["kind", "action", "zone"], { kind: word, action: { type: "integer", minimum: 1, maximum: 4 }, zone: count });
 
 export const routes: Route[] = [
@@ -62,11 +64,26 @@ export const routes: Route[] = [
   {
     method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: { type: "object", additionalProperties: count },
     run: (c, { path, body }) => transact(c.db, async (tx) => {
-      const t = await tx.selectFrom("terminal").select("settings").where("terminal_id", "=", path["id"]!).executeTakeFirst();
-      if (t === undefined) throw new Wrong("terminal_unknown", `There is no terminal ${path["id"]}.`, 404);
+      const t = await readTerminal(tx, path["id"]!);
       await tx.updateTable("terminal").set({ settings: JSON.stringify({ ...(JSON.parse(t.settings) as Settings), ...(body as Partial<Settings>) }) }).where("terminal_id", "=", path["id"]!).execute();
       await configure(c, tx, path["id"]!);
     }),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/suspend", summary: "A terminal is not believed until it is restored: no renewal; what it records is kept and does not count", body: why,
+    run: (c, { path, body }) => transact(c.db, (tx) => suspendTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/restore", summary: "A suspended terminal is believed again, and what it recorded meanwhile counts", body: why,
+    run: (c, { path, body }) => transact(c.db, (tx) => restoreTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/revoke", summary: "A terminal is stolen or gone: never believed again; handsets and neighbours are told", body: why,
+    run: (c, { path, body }) => transact(c.db, (tx) => revokeTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/lost", summary: "Entries up to this sequence will never come", body: object(["through", "why"], { through: count, why: text }),
+    run: (c, { path, body }) => transact(c.db, async (tx) => { const x = body as { through: number; why: string }; return { confirmed: await declareLost(c, tx, path["id"]!, x.through, x.why) }; }),
   },
   {
     method: "post", path: "/api/sales", summary: "Sell one value at the desk, or issue one that its issuer sold", run: async (c, { body }) => { const { valueId, invitation } = await sell(c, body as Sale); return { valueId, ...(invitation !== undefined && { invitation }) }; },

@@ -11,6 +11,7 @@ import { redeem } from "./invitations.js";
 import { enrolHandset } from "./people.js";
 import { deliver, offersFor } from "./products.js";
 import { refreshValue } from "./refresh.js";
+import { revocations } from "./suspension.js";
 import { newsFor } from "./status.js";
 import { renew, type TerminalRow } from "./terminals.js";
 import { certificateId } from "../protocol/wire/certificate.js";
@@ -21,6 +22,8 @@ import { encodeTime } from "../protocol/wire/trust.js";
 
 const none = new Uint8Array(0);
 const recordDays = 400;
+/** What fits an envelope with a configuration beside it. */
+const newsBytesMost = 48 * 1024;
 const requestOldSeconds = 600;
 const requestAheadSeconds = 120;
 /** Good at any age: evidence and renewals. All else is a request. */
@@ -182,13 +185,23 @@ async function fromTerminal(c: Context, tx: Tx, terminalId: string, m: Message):
 
 async function news(c: Context, tx: Tx, t: TerminalRow, pull: w.Pull): Promise<Uint8Array> {
   const { list, deltas } = await newsFor(c, tx, pull.list, pull.digest);
-  const certificates = await tx.selectFrom("certificate").select(["number", "bytes"]).where("number", ">", pull.knownTerminals).orderBy("number").limit(100).execute();
+  const roles = [...c.keys.roles, ...(await revocations(c, tx))];
+  const certificates = await certificatesAfter(c, tx, pull.knownTerminals, newsBytesMost - sizeOf([list, ...deltas, ...roles]));
   await tx.updateTable("terminal").set({ seen_at: c.now() }).where("terminal_id", "=", t.terminal_id).execute();
   return w.encodeNews({
     time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: pull.nonce })),
-    configuration: t.configuration_number > pull.configuration ? new Uint8Array(t.configuration) : none, list, deltas, roles: [...c.keys.roles],
+    configuration: t.configuration_number > pull.configuration ? new Uint8Array(t.configuration) : none, list, deltas, roles,
     terminals: certificates.map((x) => new Uint8Array(x.bytes)), terminalsNumber: certificates.at(-1)?.number ?? pull.knownTerminals,
   });
+}
+
+const sizeOf = (items: readonly Uint8Array[]): number => items.reduce((sum, x) => sum + x.length + 4, 0);
+
+/** Certificates that somebody may still show a receipt of, from this number on, as many as fit. */
+async function certificatesAfter(c: Context, tx: Tx, number: number, room: number): Promise<{ number: number; bytes: Uint8Array }[]> {
+  const rows = await tx.selectFrom("certificate").select(["number", "bytes"]).where("number", ">", number).where("expires", ">", c.now() - recordDays * 86_400).orderBy("number").limit(100).execute();
+  let left = room;
+  return rows.filter((x) => (left -= x.bytes.length + 4) >= 0);
 }
 
 async function askOwner(c: Context, broker: Broker, t: TerminalRow, x: w.HandoverAsk): Promise<number> {

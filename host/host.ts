@@ -16,6 +16,7 @@ import { checkBooks } from "./invariants.js";
 import { makeKeyStore, openKeyStore } from "./keys.js";
 import { nodeMachine, type Machine } from "./machine.js";
 import { makeQueue } from "./people.js";
+import { revocations } from "./suspension.js";
 import { readList } from "./status.js";
 import { claim } from "./terminals.js";
 import { refusals } from "../protocol/refusal.js";
@@ -90,10 +91,12 @@ function deviceDoor(app: FastifyInstance, c: Context, broker: Broker, metrics: M
     return answer === undefined ? await reply.code(400).send() : await reply.type("application/cose").send(Buffer.from(answer));
   });
   app.get("/status/values", async (_request, reply) => reply.type("application/cose").send(Buffer.from((await readList(c)).signed)));
-  app.get("/provider", () => ({
-    provider: c.keys.provider, root: toHex(c.keys.root), spareRoot: toHex(c.keys.spareRoot), roles: c.keys.roles.map((r) => Buffer.from(r).toString("base64")),
+  app.get("/provider", async () => ({
+    provider: c.keys.provider, root: toHex(c.keys.root), spareRoot: toHex(c.keys.spareRoot), roles: c.keys.roles.map(toBase64), revocations: (await revocations(c, c.db)).map(toBase64),
   }));
 }
+
+const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
 // ---- operators ----------------------------------------------------------------------------------------------------------------
 

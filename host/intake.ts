@@ -4,10 +4,12 @@
  * counter, the value's own key agreed. What cannot be believed is an incident; the batch is taken all the same, so that no
  * lie of one entry wedges a terminal.
  */
+import { sql } from "kysely";
 import { fromHex, noteIncident, recordingAt, toHex, type Context } from "./context.js";
 import type { Tx } from "./database.js";
-import { setStatus } from "./status.js";
-import type { TerminalRow } from "./terminals.js";
+import { isConflict } from "./sqlite.js";
+import { setStatuses } from "./status.js";
+import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
 import { closeThrough, recordUse, reverseUse, type Use } from "./use.js";
 import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
@@ -18,42 +20,100 @@ import { decodeEntry, type BeaconEntry, type Entry, type FinishedEntry } from ".
 import { decodeBeacon } from "../protocol/wire/message-b.js";
 import { acknowledgementToSign, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
 import { decodeSignedClaims, type Batch } from "../protocol/wire/sync.js";
-import { decodeValue, digest16, unit } from "../protocol/wire/value.js";
+import { decodeValue, digest16, flag, unit } from "../protocol/wire/value.js";
 
-/** Takes a batch; answers the sequence through which everything is durable here once this transaction is. */
+/** Seconds that clocks of a terminal and of this host may differ. */
+const clockSlack = 300;
+/** Entries so far ahead of a gap are taken; a box that claims to be further is not believed. */
+const aheadMost = 65_536;
+/** Of an entry that is kept as evidence, so much stands in its incident. */
+const evidenceMost = 4096;
+
+/**
+ * Takes a batch; answers the sequence through which everything is durable here once this transaction is. A gap delays
+ * nothing that did arrive (`money.md` §4): entries beyond it are taken, and the answer asks for what is missing.
+ */
 export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch): Promise<number> {
-  let head = fromHex(t.head);
-  let through = t.confirmed;
-  if (batch.first > through + 1) return through;
+  const last = batch.first + batch.entries.length - 1;
+  if (batch.first < 1 || last > t.confirmed + aheadMost) {
+    await noteIncident(tx, "a batch with sequences that cannot be", t.terminal_id, `from ${batch.first}`, c.now());
+    return t.confirmed;
+  }
+  const known = await knownEntries(tx, t.terminal_id, batch.first, last);
   for (let i = 0; i < batch.entries.length; i++) {
     const sequence = batch.first + i;
-    const bytes = batch.entries[i]!;
-    if (sequence <= through) { if (!(await isSame(c, tx, t, sequence, bytes))) return through; continue; }
-    head = copy(c.crypto.sha256(join([head, bytes])), 0, 16);
-    await takeEntry(c, tx, t, sequence, bytes);
-    through = sequence;
+    const before = known.get(sequence);
+    if (before === undefined) await takeEntry(c, tx, t, sequence, batch.entries[i]!);
+    else if (before !== toHex(digest16(c.crypto, batch.entries[i]!))) return await twoBoxes(c, tx, t, sequence, before, batch.entries[i]!);
   }
-  if (through > t.confirmed && batch.first + batch.entries.length - 1 === through && toHex(head) !== toHex(batch.head)) {
-    await noteIncident(tx, "chain differs", t.terminal_id, `through ${through}`, c.now());
+  await suspendCased(c, tx);
+  return await moveOn(c, tx, t, batch, last);
+}
+
+async function knownEntries(tx: Tx, terminalId: string, first: number, last: number): Promise<Map<number, string>> {
+  const rows = await tx.selectFrom("entry_taken").select(["sequence", "digest"]).where("terminal_id", "=", terminalId).where("sequence", ">=", first).where("sequence", "<=", last).execute();
+  return new Map(rows.map((r) => [r.sequence, r.digest]));
+}
+
+/** Another entry under a number that was taken: a second box has this identity (`trust.md` §3). Both are evidence. */
+async function twoBoxes(c: Context, tx: Tx, t: TerminalRow, sequence: number, digest: string, bytes: Uint8Array): Promise<number> {
+  await noteIncident(tx, "two entries with one number", t.terminal_id, `sequence ${sequence}: ${digest} and ${evidence(bytes)}`, c.now());
+  await tx.updateTable("terminal").set({ suspended: Math.max(t.suspended, suspension.suspended) }).where("terminal_id", "=", t.terminal_id).execute();
+  return t.confirmed;
+}
+
+/** Confirms what is whole from the beginning, checks the chain where it can, and tells of a gap when it opens. */
+async function moveOn(c: Context, tx: Tx, t: TerminalRow, batch: Batch, last: number): Promise<number> {
+  const through = await wholeThrough(tx, t);
+  if (batch.first <= t.confirmed + 1 && last > t.confirmed) {
+    const fresh = batch.entries.slice(t.confirmed + 1 - batch.first);
+    const head = fresh.reduce((h, bytes) => copy(c.crypto.sha256(join([h, bytes])), 0, 16), fromHex(t.head));
+    if (t.head !== "" && toHex(head) !== toHex(batch.head)) await noteIncident(tx, "chain differs", t.terminal_id, `through ${last}`, c.now());
   }
-  await tx.updateTable("terminal").set({ confirmed: through, head: toHex(head), boot: Math.max(t.boot, batch.boot), seen_at: c.now() }).where("terminal_id", "=", t.terminal_id).execute();
+  const gap = batch.first > t.confirmed + 1 && through === t.confirmed;
+  if (gap && t.gap !== t.confirmed) {
+    await noteIncident(tx, "entries are missing", t.terminal_id, `from ${t.confirmed + 1} to ${batch.first - 1}`, c.now());
+  }
+  // The head of a batch that ends elsewhere says nothing of `through`: the chain is taken up again with the next one.
+  const head = through === t.confirmed ? t.head : through === last ? toHex(batch.head) : "";
+  await tx.updateTable("terminal").set({ confirmed: through, gap: gap ? t.confirmed : t.gap, head, boot: Math.max(t.boot, batch.boot), seen_at: c.now() }).where("terminal_id", "=", t.terminal_id).execute();
   return through;
 }
 
-/** The same entry again is nothing; another one under its number is a second box with this identity (`trust.md` §3). */
-async function isSame(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<boolean> {
-  const known = await tx.selectFrom("entry_taken").select("digest").where("terminal_id", "=", t.terminal_id).where("sequence", "=", sequence).executeTakeFirst();
-  if (known === undefined || known.digest === toHex(digest16(c.crypto, bytes))) return true;
-  await noteIncident(tx, "two entries with one number", t.terminal_id, `sequence ${sequence}: ${known.digest} and ${toHex(bytes)}`, c.now());
-  await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
-  return false;
+/** The last sequence before the first that is missing. */
+export async function wholeThrough(tx: Tx, t: Pick<TerminalRow, "terminal_id" | "confirmed">): Promise<number> {
+  const rows = await tx.selectFrom("entry_taken").select("sequence").where("terminal_id", "=", t.terminal_id).where("sequence", ">", t.confirmed).orderBy("sequence").execute();
+  let through = t.confirmed;
+  for (const { sequence } of rows) if (sequence === through + 1) through = sequence; else break;
+  return through;
 }
 
+const evidence = (bytes: Uint8Array): string => toHex(bytes.subarray(0, evidenceMost));
+
+/** An entry of a terminal that is believed no longer is kept, and counts when an operator says so. */
 async function takeEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
   const entry = decodeEntry(bytes);
-  await tx.insertInto("entry_taken").values({ terminal_id: t.terminal_id, sequence, digest: toHex(digest16(c.crypto, bytes)), kind: entry?.kind ?? "unreadable" }).execute();
-  const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry);
-  if (wrong !== undefined) await noteIncident(tx, wrong, t.terminal_id, `sequence ${sequence}: ${toHex(bytes)}`, c.now());
+  await tx.insertInto("entry_taken").values({
+    terminal_id: t.terminal_id, sequence, digest: toHex(digest16(c.crypto, bytes)), kind: entry?.kind ?? "unreadable", held: t.suspended === 0 ? null : bytes,
+  }).execute();
+  if (t.suspended === 0) await countEntry(c, tx, t, sequence, bytes);
+}
+
+/** What one entry says is done whole or not at all: whatever is wrong with it becomes an incident, and the next one is taken. */
+export async function countEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
+  const entry = decodeEntry(bytes);
+  await sql`savepoint entry`.execute(tx);
+  const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry).catch((error: unknown) => (isConflict(error) ? Promise.reject(error as Error) : `the entry fits nothing (${String(error)})`));
+  if (wrong !== undefined) await sql`rollback to entry`.execute(tx);
+  await sql`release entry`.execute(tx);
+  if (wrong !== undefined) await noteIncident(tx, wrong, t.terminal_id, `sequence ${sequence}: ${evidence(bytes)}`, c.now());
+}
+
+/** A value whose case the books opened is suspended on the list, too, by whatever road its records came. */
+async function suspendCased(c: Context, tx: Tx): Promise<void> {
+  const rows = await tx.selectFrom("value").innerJoin("issued", (j) => j.on((e) => e.or([e("issued.value_id", "=", e.ref("value.value_id")), e("issued.grant_id", "=", e.ref("value.value_id"))])))
+    .select("issued.value_id").where("value.suspended", "=", 1).where("issued.status", "=", 0).execute();
+  await setStatuses(c, tx, rows.map((r) => r.value_id), "suspended");
 }
 
 /** Does what the entry says; answers what is wrong with it, if anything. */
@@ -80,10 +140,9 @@ interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: Is
 async function settleFinished(c: Context, tx: Tx, t: TerminalRow, e: FinishedEntry): Promise<string | undefined> {
   const found = e.profile === "A" ? await provenA(c, tx, e.record) : await provenB(c, tx, t, e.record);
   if (typeof found === "string") return found;
-  const answer = await recordUse(tx, useOf(c, found, await merchantOf(tx, found.maker), "journal", e.record), recordingAt(c.now()));
-  if (typeof answer === "object" && "incident" in answer) return "the record contradicts an earlier one";
-  if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, found.value.value_id, "suspended");
-  return undefined;
+  const use: Use = { ...useOf(c, found, await merchantOf(tx, found.maker), "journal", e.record), finisher: t.terminal_id };
+  const answer = await recordUse(tx, use, recordingAt(c.now()));
+  return typeof answer === "object" && "incident" in answer ? "the record contradicts an earlier one" : undefined;
 }
 
 async function provenA(c: Context, tx: Tx, record: Uint8Array): Promise<Proven | string> {
@@ -93,7 +152,17 @@ async function provenA(c: Context, tx: Tx, record: Uint8Array): Promise<Proven |
   const certificate = await certificateFor(tx, receipt.terminal);
   if (certificate === undefined) return "the receipt names a terminal that was never certified";
   if (!c.crypto.verify(certificate.decoded.signingKey, receiptToSign(x.receipt), x.signature)) return "the terminal's signature is not genuine";
-  return await provenValue(c, tx, receipt, x.receipt, x.acknowledgement, certificate.terminalId, certificate.decoded, toHex(receipt.valueId));
+  const late = timeOf(receipt, certificate.decoded);
+  return late ?? (await provenValue(c, tx, receipt, x.receipt, x.acknowledgement, certificate.terminalId, certificate.decoded, toHex(receipt.valueId)));
+}
+
+/** A certificate past its end is good for half its life more, for a tenth of its limit (`trust.md` §2); before its begin for nothing. */
+function timeOf(receipt: Receipt, k: TerminalCertificate): string | undefined {
+  if (receipt.quality < 2) return undefined;
+  if (receipt.at < k.notBefore - clockSlack) return "the receipt is older than its certificate";
+  if (receipt.at <= k.expires + clockSlack) return undefined;
+  if (receipt.at > k.expires + (k.expires - k.notBefore) / 2) return "the receipt is later than its certificate allows";
+  return receipt.amount * 10 > Math.max(10, k.most) ? "the amount is above a tenth of an ended certificate" : undefined;
 }
 
 /** The MAC is the group's; the evidence is the value key's own. */
@@ -105,6 +174,8 @@ async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): 
   if (toHex(mac8(c.crypto, keys.receiptKey, "receipt", none, x.receipt)) !== toHex(x.mac)) return "the receipt's MAC is not the group's";
   const certified = await certificateFor(tx, receipt.terminal);
   const maker = certified?.terminalId ?? toHex(receipt.terminal);
+  const made = await tx.selectFrom("terminal").select("group_number").where("terminal_id", "=", maker).executeTakeFirst();
+  if (made?.group_number !== t.group_number) return "the receipt names a terminal outside the group";
   return await provenValue(c, tx, receipt, x.receipt, x.evidence, maker, certified?.decoded, toHex(receipt.valueId));
 }
 
@@ -118,7 +189,8 @@ async function provenValue(
   if (receipt.kind !== receiptKind.use) return "only a use is finished by a terminal";
   if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
   if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
-  if (receipt.after < receipt.amount || receipt.after > product.most) return "the running total does not fit the value";
+  const most = ledgerId === value.grant_id ? product.grant_uses : product.most - (value.grant_id === null ? 0 : product.grant_uses);
+  if (receipt.amount < 1 || receipt.after < receipt.amount || receipt.after > most) return "the running total does not fit the value";
   return { receipt, bytes, maker, value, product, ledgerId };
 }
 
@@ -152,27 +224,27 @@ async function settleBeacon(c: Context, tx: Tx, t: TerminalRow, e: BeaconEntry):
   if (value === undefined || value.holder_key === null) return "the value was never issued";
   if (!c.crypto.verify(fromHex(value.holder_key), beaconToSign(claims.valueId, beacon.action, beacon.step, beacon.zone), beacon.proof)) return "the value's key did not sign this beacon";
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
+  if ((product.flags & flag.oneWay) === 0 || product.unit !== unit.uses) return "the value is not for the one-way class";
+  if (!(JSON.parse(t.kinds) as string[]).includes(product.kind) || !(JSON.parse(t.zones) as number[]).includes(beacon.zone)) return "the terminal was not certified for this kind or zone";
   const counted = await tx.selectFrom("value_use").select((w) => w.fn.countAll<number>().as("n")).where("value_id", "=", value.value_id).where("state", "=", "finished").executeTakeFirstOrThrow();
   const before = Math.min(Number(counted.n), Math.max(0, product.most - 1));
   const answer = await recordUse(tx, {
     useId: toHex(digest16(c.crypto, e.beacon)), valueId: value.value_id, counter: 0, previous: "", terminal: t.terminal_id, tap: 0, merchant: t.merchant_id, issuer: product.issuer_id, amount: 1,
-    before, after: before + 1, at: e.at, quality: e.quality, acknowledged: false, source: "journal", oneWayStep: beacon.step, evidence: toHex(e.beacon),
+    before, after: before + 1, at: e.at, quality: e.quality, acknowledged: false, source: "journal", oneWayStep: beacon.step, evidence: toHex(e.beacon), finisher: t.terminal_id,
   }, recordingAt(c.now()));
-  if (typeof answer === "object" && "case" in answer) await setStatus(c, tx, value.value_id, "suspended");
-  return undefined;
+  return typeof answer === "object" && "incident" in answer ? "one beacon was taken by two terminals" : undefined;
 }
 
-/** Signed by a certified key of this very terminal, for a use that its journal holds. */
+/** Signed by a certified key of this very terminal, which made the receipt or finished it: nobody undoes another's uses. */
 async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Array, proof: Uint8Array): Promise<string | undefined> {
   const reversal = decodeReversal(bytes);
   if (reversal === undefined) return "the reversal cannot be read";
   const certificate = await certificateFor(tx, reversal.terminal);
   const signed = certificate !== undefined && certificate.terminalId === t.terminal_id && c.crypto.verify(certificate.decoded.signingKey, reversalToSign(bytes), proof);
-  const macked = t.group_number !== 0 && proof.length === 8 && toHex(mac8(c.crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
+  const macked = t.group_number !== 0 && proof.length === 8 && (toHex(reversal.terminal) === t.terminal_id || certificate?.terminalId === t.terminal_id) && toHex(mac8(c.crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
   if (!signed && !macked) return "the reversal is not this terminal's";
-  const use = await tx.selectFrom("value_use").select("terminal").where("use_id", "=", toHex(reversal.receipt)).executeTakeFirst();
   const answer = await reverseUse(tx, {
-    useId: toHex(reversal.receipt), valueId: toHex(reversal.valueId), terminal: use?.terminal ?? t.terminal_id, at: reversal.at, quality: 2,
+    useId: toHex(reversal.receipt), valueId: toHex(reversal.valueId), terminal: t.terminal_id, at: reversal.at, quality: 2,
   }, recordingAt(c.now()));
   return typeof answer === "object" && "incident" in answer ? "the reversal contradicts its use" : undefined;
 }
@@ -188,6 +260,7 @@ export async function compareRecord(c: Context, tx: Tx, record: Uint8Array): Pro
   if (known?.state === "reversed") return 2;
   if (known?.state === "finished") return 0;
   await recordUse(tx, useOf(c, found, await merchantOf(tx, found.maker), "holder", record), recordingAt(c.now()));
+  await suspendCased(c, tx);
   const now = await tx.selectFrom("value_use").select("state").where("use_id", "=", useId).executeTakeFirst();
   return now?.state === "lapsed" ? 2 : now?.state === "finished" ? 0 : 1;
 }

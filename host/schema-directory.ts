@@ -23,8 +23,12 @@ export interface TerminalTable {
   identity_kid: string | null; identity_key: string | null; certificate: Uint8Array | null; agreement_key: string | null; expires: Generated<number>;
   renewal_counter: Generated<number>; renewal_digest: string | null; confirmed: Generated<number>; head: Generated<string>; boot: Generated<number>;
   suspended: Generated<number>; seen_at: Generated<number>;
+  /** The confirmed sequence behind which a gap was last told of. */
+  gap: Generated<number>;
 }
-export interface CertificateTable { certificate_id: string; number: Generated<number>; terminal_id: string; bytes: Uint8Array; issued_at: number }
+export interface CertificateTable { certificate_id: string; number: number; terminal_id: string; bytes: Uint8Array; issued_at: number; expires: number }
+/** A signed end of a terminal; needed as long as a certificate of it could still be believed. */
+export interface RevocationTable { terminal_id: string; bytes: Uint8Array; needed_until: number }
 export interface IssuedTable {
   value_id: string; offer_id: string; product_id: string; user_id: string; reference: string; name: string; status_index: number; status: Generated<number>;
   issued_at: number; holder_key: string | null; value: Uint8Array | null; issuer_part: Uint8Array | null; grant_id: string | null; grant_bytes: Uint8Array | null;
@@ -34,14 +38,15 @@ export interface IssuedTable {
 export interface HostReceiptTable { digest: string; value_id: string; counter: number; receipt: Uint8Array; signature: Uint8Array }
 export interface StatusDeltaTable { number: number; bytes: Uint8Array }
 export interface LetterTable { sender: string; sequence: number; digest: string; answer: Uint8Array; keep_until: number }
-export interface EntryTable { terminal_id: string; sequence: number; digest: string; kind: string }
+/** `held`: the bytes of an entry that does not count until an operator says so. */
+export interface EntryTable { terminal_id: string; sequence: number; digest: string; kind: string; held: Uint8Array | null }
 export interface RefusedTable { terminal_id: string; code: number; times: number }
 export interface IncidentTable { incident_id: Generated<number>; what: string; about: string; detail: string; at: number }
 export interface AuditTable { number: Generated<number>; at: number; who: string; what: string; head: string }
 export interface SettingTable { name: string; value: string }
 
 export interface MoreTables {
-  invitation: InvitationTable; merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable;
+  invitation: InvitationTable; merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable; revocation: RevocationTable;
   issued: IssuedTable; host_receipt: HostReceiptTable; status_delta: StatusDeltaTable; letter: LetterTable; entry_taken: EntryTable; refused: RefusedTable;
   incident: IncidentTable; audit: AuditTable; setting: SettingTable;
 }
@@ -65,10 +70,11 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
      claim_until integer not null, claim_wrong integer not null default 0, claim_request text, claim_answer blob, identity_kid text unique, identity_key text,
      certificate blob, agreement_key text, expires integer not null default 0, renewal_counter integer not null default 0, renewal_digest text,
      confirmed integer not null default 0, head text not null default '00000000000000000000000000000000', boot integer not null default 0,
-     suspended integer not null default 0, seen_at integer not null default 0)`,
+     suspended integer not null default 0, seen_at integer not null default 0, gap integer not null default -1)`,
   `create index terminal_lookup on terminal (lookup)`,
-  `create table certificate (number integer primary key autoincrement, certificate_id text not null unique, terminal_id text not null references terminal,
-     bytes blob not null, issued_at integer not null)`,
+  `create table certificate (number integer primary key, certificate_id text not null unique, terminal_id text not null references terminal,
+     bytes blob not null, issued_at integer not null, expires integer not null)`,
+  `create table revocation (terminal_id text primary key references terminal, bytes blob not null, needed_until integer not null)`,
   `create table issued (value_id text primary key, offer_id text not null unique, product_id text not null references product, user_id text not null,
      reference text not null unique, name text not null, status_index integer not null unique, status integer not null default 0, issued_at integer not null,
      holder_key text, value blob, issuer_part blob, grant_id text unique, grant_bytes blob,
@@ -80,7 +86,8 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
   `create table status_delta (number integer primary key, bytes blob not null)`,
   `create table letter (sender text not null, sequence integer not null, digest text not null, answer blob not null, keep_until integer not null, primary key (sender, sequence))`,
   `create index letter_age on letter (keep_until)`,
-  `create table entry_taken (terminal_id text not null, sequence integer not null, digest text not null, kind text not null, primary key (terminal_id, sequence))`,
+  `create table entry_taken (terminal_id text not null, sequence integer not null, digest text not null, kind text not null, held blob, primary key (terminal_id, sequence))`,
+  `create index entry_held on entry_taken (terminal_id, sequence) where held is not null`,
   `create table refused (terminal_id text not null, code integer not null, times integer not null, primary key (terminal_id, code))`,
   `create table incident (incident_id integer primary key autoincrement, what text not null, about text not null, detail text not null, at integer not null)`,
   `create table audit (number integer primary key autoincrement, at integer not null, who text not null, what text not null, head text not null)`,

@@ -39,6 +39,8 @@ export interface ValueUseTable {
   terminal: string; tap: number; state: UseState; charged: number;
   /** Set that charges it now; a proof that comes after a lapse gets a new one. */
   set_id: string; lapses: number; journal: number; acknowledged: number; one_way: number; case_id: string | null;
+  /** Terminal whose journal has it; after a handover not the one that made the receipt. */
+  finisher: string | null;
   /** Receipt and acknowledgement as they came, in hexadecimal, where the bringer had them. */
   evidence: string | null;
 }
@@ -85,9 +87,10 @@ const registers = [
   `create table value_use (use_id text primary key, value_id text not null, counter integer not null, digest text not null,
      previous text not null, content text not null, terminal text not null, tap integer not null, state text not null,
      charged integer not null, set_id text not null, lapses integer not null, journal integer not null,
-     acknowledged integer not null, one_way integer not null, case_id text, evidence text, unique (value_id, counter, digest))`,
+     acknowledged integer not null, one_way integer not null, case_id text, finisher text, evidence text, unique (value_id, counter, digest))`,
   `create index use_of_terminal on value_use (terminal, state, tap)`,
   `create index use_of_set on value_use (set_id)`,
+  `create index value_suspended on value (value_id) where suspended = 1`,
   `create table double_use_case (case_id text primary key, value_id text not null, counter integer not null,
      first_use text not null, second_use text not null, first_evidence text, second_evidence text,
      opened_at integer not null, decided text)`,

@@ -47,17 +47,28 @@ async function library(): Promise<Library> {
   return await import("@photostructure/sqlite") as unknown as Library;
 }
 
+/** Statements kept prepared; the host has some 200, and lists of values in a query make a few more. */
+const preparedMost = 500;
+
 function shim(engine: Engine): SqliteDatabase {
+  type Prepared = ReturnType<SqliteDatabase["prepare"]>;
+  const prepared = new Map<string, Prepared>();
+  const prepare = (text: string): Prepared => {
+    const statement = engine.prepare(text);
+    return {
+      reader: statement.columns === undefined || statement.columns().length > 0,
+      all: (values) => statement.all(...values),
+      run: (values) => statement.run(...values),
+      iterate: (values) => statement.iterate(...values),
+    };
+  };
   return {
     close: () => engine.close(),
     prepare(text) {
-      const statement = engine.prepare(text);
-      return {
-        reader: statement.columns === undefined || statement.columns().length > 0,
-        all: (values) => statement.all(...values),
-        run: (values) => statement.run(...values),
-        iterate: (values) => statement.iterate(...values),
-      };
+      const known = prepared.get(text) ?? prepare(text);
+      if (prepared.size >= preparedMost) prepared.clear();
+      prepared.set(text, known);
+      return known;
     },
   };
 }

@@ -14,6 +14,9 @@ import { encodeConfiguration, encodeTime, type Taken, type Tariff } from "../pro
 
 export type TerminalRow = Selectable<TerminalTable>;
 
+/** `suspended` until somebody has looked: what it records is kept and does not count. `revoked` for ever. */
+export const suspension = { none: 0, suspended: 1, revoked: 2 } as const;
+
 /** What an operator says of a new terminal. Amounts in minor units, `currency` in ISO letters. */
 export interface NewTerminal {
   name: string; role: "gate" | "till"; merchant: string; zones: number[]; takes: Taken[]; tariffs?: { kind: string; price: number }[]; currency?: string; most?: number;
@@ -27,14 +30,16 @@ const claimLifeSeconds = daySeconds;
 const wrongProofsMost = 10;
 const certificateDays = { [terminalRole.gate]: 14, [terminalRole.till]: 14, [terminalRole.receiver]: 30, [terminalRole.meter]: 90 } as Record<number, number>;
 const groupNumber = 1;
+/** Terminal claims in bytes: 172 with short names (`trust.md` §2), and what a message of a tap leaves for longer ones. */
+const claimsMost = 512;
 
 /** Makes a terminal and the code that enrols it: one use, 24 hours. */
 export async function addTerminal(c: Context, x: NewTerminal): Promise<{ terminalId: string; claimCode: string }> {
   if (x.takes.length === 0) throw new Wrong("takes_nothing", "A terminal must take at least one kind of value.");
-  const code = makeClaimCode(c.random(19));
-  const read = readClaimCode(code)!;
   const id = toHex(c.random(8));
-  await transact(c.db, async (tx) => {
+  const code = await transact(c.db, async (tx) => {
+    const made = await freshCode(c, tx);
+    const read = readClaimCode(made)!;
     const merchant = await tx.selectFrom("merchant").select("merchant_id").where("merchant_id", "=", x.merchant).executeTakeFirst();
     if (merchant === undefined) throw new Wrong("merchant_unknown", `There is no merchant ${x.merchant}: add it first.`, 404);
     const row = {
@@ -46,8 +51,26 @@ export async function addTerminal(c: Context, x: NewTerminal): Promise<{ termina
     };
     await tx.insertInto("terminal").values(row).execute();
     await configure(c, tx, id);
+    await assertFits(c, tx, id);
+    return made;
   });
   return { terminalId: id, claimCode: code };
+}
+
+/** No two live codes begin alike, or a right proof of one would count as a wrong one of the other. */
+async function freshCode(c: Context, tx: Tx): Promise<string> {
+  for (;;) {
+    const code = makeClaimCode(c.random(19));
+    const taken = await tx.selectFrom("terminal").select("terminal_id").where("lookup", "=", readClaimCode(code)!.lookup).where("claim_until", ">", c.now()).executeTakeFirst();
+    if (taken === undefined) return code;
+  }
+}
+
+/** A certificate that no handset could read must not be issued: its message has a limit. */
+async function assertFits(c: Context, tx: Tx, id: string): Promise<void> {
+  const t = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", id).executeTakeFirstOrThrow();
+  const claims = await certificateClaims(c, tx, t, c.keys.publicKey("sender"), c.keys.publicKey("envelope"));
+  if (claims.length > claimsMost) throw new Wrong("name_too_long", `The terminal's certificate would have ${claims.length} bytes and may have ${claimsMost}: give a shorter name, fewer kinds or fewer zones.`);
 }
 
 /** Signs the terminal's configuration under the next number. */
@@ -76,12 +99,11 @@ export async function claim(c: Context, bytes: Uint8Array): Promise<Uint8Array |
   return await transact(c.db, async (tx) => {
     const rows = await tx.selectFrom("terminal").selectAll().where("lookup", "=", request.lookup).where("claim_until", ">", c.now()).where("claim_wrong", "<", wrongProofsMost).execute();
     for (const t of rows) {
-      // Counted before it is compared; taken back when it was right.
-      await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong + 1 }).where("terminal_id", "=", t.terminal_id).execute();
       const keys = claimKeys(c.crypto, c.keys.unwrap(t.claim_secret), request.nonce);
-      if (!requestGenuine(c.crypto, keys, parts.content, parts.mac)) continue;
-      await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong }).where("terminal_id", "=", t.terminal_id).execute();
-      return await grant(c, tx, t, request, parts.content, keys);
+      if (requestGenuine(c.crypto, keys, parts.content, parts.mac)) return await grant(c, tx, t, request, parts.content, keys);
+      // Nobody learns that it was wrong before this count is durable: the answer goes out after the commit.
+      await tx.updateTable("terminal").set({ claim_wrong: t.claim_wrong + 1 }).where("terminal_id", "=", t.terminal_id).execute();
+      if (t.claim_wrong + 1 === wrongProofsMost) await noteIncident(tx, "claim code dead after ten wrong proofs", t.terminal_id, "", c.now());
     }
     return undefined;
   });
@@ -94,7 +116,12 @@ async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, 
     await noteIncident(tx, "claim code used again with other keys", t.terminal_id, toHex(request.identityKey), c.now());
     return undefined;
   }
-  if ([request.identityKey, request.signingKey, request.agreementKey].some((key) => c.crypto.coordinates(key) === undefined)) return undefined;
+  if (!areKeys(c, request.identityKey, [request.signingKey, request.agreementKey])) return undefined;
+  const elsewhere = await tx.selectFrom("terminal").select("terminal_id").where("identity_kid", "=", toHex(keyId(c.crypto, request.identityKey))).executeTakeFirst();
+  if (elsewhere !== undefined) {
+    await noteIncident(tx, "an identity key claimed a second terminal", t.terminal_id, elsewhere.terminal_id, c.now());
+    return undefined;
+  }
   const certificate = await certify(c, tx, t, request.signingKey, request.agreementKey);
   const granted = encodeClaimGranted({
     provider: c.keys.provider, terminalId: fromHex(t.terminal_id), root: c.keys.root, spareRoot: c.keys.spareRoot, roles: [...c.keys.roles], certificate,
@@ -109,33 +136,46 @@ async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, 
   return answer;
 }
 
+/** Keys of a certificate have even y, so that each may be sent as x alone; and no two are the same: one key, one purpose. */
+function areKeys(c: Context, identity: Uint8Array, certified: Uint8Array[]): boolean {
+  const all = [identity, ...certified];
+  return certified.every((key) => key[0] === 2) && all.every((key) => c.crypto.coordinates(key) !== undefined) && new Set(all.map((key) => toHex(key.subarray(1)))).size === all.length;
+}
+
 /** A certificate for these keys, `[kid, claims, signature]`; kept, so that receipts under it can be checked for ever. */
 async function certify(c: Context, tx: Tx, t: TerminalRow, signingKey: Uint8Array, agreementKey: Uint8Array): Promise<Uint8Array> {
-  const merchant = await tx.selectFrom("merchant").select("name").where("merchant_id", "=", t.merchant_id).executeTakeFirstOrThrow();
-  const expires = c.now() + certificateDays[t.role]! * daySeconds;
-  const claims = encodeTerminalCertificate({
-    zones: JSON.parse(t.zones) as number[], expires, notBefore: c.now() - 60, terminalId: fromHex(t.terminal_id), signingKey, agreementKey, role: t.role,
-    kinds: JSON.parse(t.kinds) as string[], most: t.most, currency: currencyNumber(t.currency), name: t.name, merchant: merchant.name, group: t.group_number,
-  });
+  const claims = await certificateClaims(c, tx, t, signingKey, agreementKey);
   const kid = c.keys.shortKid("certificates");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("certificates", terminalToSign(kid, claims)));
-  await tx.insertInto("certificate").values({ certificate_id: toHex(certificateId(c.crypto, claims)), terminal_id: t.terminal_id, bytes, issued_at: c.now() })
-    .onConflict((o) => o.doNothing()).execute();
+  const expires = endOf(c, t);
+  await tx.insertInto("certificate").values({
+    number: await nextNumber(tx, "certificate"), certificate_id: toHex(certificateId(c.crypto, claims)), terminal_id: t.terminal_id, bytes, issued_at: c.now(), expires,
+  }).onConflict((o) => o.column("certificate_id").doNothing()).execute();
   await tx.updateTable("terminal").set({ certificate: bytes, agreement_key: toHex(agreementKey), expires }).where("terminal_id", "=", t.terminal_id).execute();
   return bytes;
+}
+
+const endOf = (c: Context, t: TerminalRow): number => c.now() + certificateDays[t.role]! * daySeconds;
+async function certificateClaims(c: Context, tx: Tx, t: TerminalRow, signingKey: Uint8Array, agreementKey: Uint8Array): Promise<Uint8Array> {
+  const merchant = await tx.selectFrom("merchant").select("name").where("merchant_id", "=", t.merchant_id).executeTakeFirstOrThrow();
+  return encodeTerminalCertificate({
+    zones: JSON.parse(t.zones) as number[], expires: endOf(c, t), notBefore: c.now() - 60, terminalId: fromHex(t.terminal_id), signingKey, agreementKey, role: t.role,
+    kinds: JSON.parse(t.kinds) as string[], most: t.most, currency: currencyNumber(t.currency), name: t.name, merchant: merchant.name, group: t.group_number,
+  });
 }
 
 /** *renew*: new keys, signed for by the identity key. Two different renewals of one counter are two boxes: both suspended. */
 export async function renew(c: Context, tx: Tx, t: TerminalRow, x: Renewal): Promise<Uint8Array> {
   const none = new Uint8Array(0);
   const digest = sha256Hex(Buffer.concat([x.signingKey, x.agreementKey]));
+  if (t.suspended !== suspension.none) return none;
   if (x.counter === t.renewal_counter && t.renewal_digest === digest) return new Uint8Array(t.certificate!);
   if (x.counter <= t.renewal_counter) {
     await noteIncident(tx, "renewed twice from one counter", t.terminal_id, `counter ${x.counter}`, c.now());
-    await tx.updateTable("terminal").set({ suspended: 1 }).where("terminal_id", "=", t.terminal_id).execute();
+    await tx.updateTable("terminal").set({ suspended: suspension.suspended }).where("terminal_id", "=", t.terminal_id).execute();
     return none;
   }
-  if (t.suspended === 1 || [x.signingKey, x.agreementKey].some((key) => key[0] !== 2 || c.crypto.coordinates(key) === undefined)) return none;
+  if (!areKeys(c, fromHex(t.identity_key!), [x.signingKey, x.agreementKey])) return none;
   const bytes = await certify(c, tx, t, x.signingKey, x.agreementKey);
   await tx.updateTable("terminal").set({ renewal_counter: x.counter, renewal_digest: digest }).where("terminal_id", "=", t.terminal_id).execute();
   return bytes;

@@ -15,7 +15,7 @@ import {
   funds, pendingOf, post, resolution, resolve, transfersOf, type Incident, type Posted, type Recording, type Transfer,
 } from "./ledger.js";
 import { round, toNumber } from "./money.js";
-import type { TransferSetTable, TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
+import type { IntakeTable, TransferSetTable, TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
 
 export interface Use {
   /** First 16 bytes of SHA-256 of the receipt (one-way: of the beacon), hexadecimal. */
@@ -38,6 +38,8 @@ export interface Use {
   pay?: { paymentId: string; order: string };
   /** Receipt and acknowledgement, hexadecimal; kept for a case, never compared. */
   evidence?: string;
+  /** Terminal whose journal brought it, when it is not the one that made the receipt. Never compared. */
+  finisher?: string;
 }
 
 export interface Reversal { useId: string; valueId: string; terminal: string; at: number; quality: number }
@@ -63,8 +65,8 @@ export async function recordUse(tx: Tx, use: Use, recorded: Recording): Promise<
 /** Undoes one use, whatever became of it, by its terminal's signed reversal (line 26). Waits for a use not seen yet. */
 export async function reverseUse(tx: Tx, reversal: Reversal, recorded: Recording): Promise<UseAnswer> {
   const use = await readUse(tx, reversal.useId);
-  if (use === undefined) return await wait(tx, "reverse", reversal.useId, reversal.valueId, "use", reversal, recorded);
-  if (use.value_id !== reversal.valueId || use.terminal !== reversal.terminal) return { incident: "reverse/" + reversal.useId };
+  if (use === undefined || !isReversible(use, reversal)) return await wait(tx, "reverse", `${reversal.useId}/${reversal.terminal}`, reversal.valueId, "use", reversal, recorded);
+  if (use.value_id !== reversal.valueId || (use.terminal !== reversal.terminal && use.finisher !== reversal.terminal)) return { incident: "reverse/" + reversal.useId };
   const rows = await transfersOf(tx, use.set_id);
   const ends = await resolutionsOf(tx, rows);
   if (rows.some((x) => isDispute(x) && ends.get(x.transfer_id)?.phase === "post")) return { waits: "case" };
@@ -191,9 +193,17 @@ async function charge(tx: Tx, use: ValueUseTable, value: Value, recorded: Record
       const answer = await postUse(tx, use, rows(value, use, due, "posted"), "finished", total, recorded);
       return answer === "posted" && double !== undefined ? { case: double } : answer;
     }
-    if (!suspended) return { waits: "funds" };
-    return await chargeRest(tx, use, value, due, available, double, recorded);
+    const spent = double ?? (await openIfSpent(tx, use, recorded));
+    if (!suspended && spent === undefined) return { waits: "funds" };
+    return await chargeRest(tx, use, value, due, available, spent, recorded);
   });
+}
+
+/** One-way uses have no chain that could show a fork: what they take beyond the value is a double use by itself. */
+async function openIfSpent(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<string | undefined> {
+  const finished = await tx.selectFrom("value_use").selectAll().where("value_id", "=", use.value_id).where("state", "=", "finished").where("use_id", "!=", use.use_id)
+    .orderBy("one_way", "desc").orderBy("counter", "desc").limit(1).executeTakeFirst();
+  return finished === undefined || (use.one_way === 0 && finished.one_way === 0) ? undefined : await openCase(tx, finished, use, recorded);
 }
 
 /** What is left of the value goes to the merchant first; what the merchant is short of stays pending in the case. */
@@ -349,6 +359,7 @@ async function addUse(tx: Tx, use: Use, content: string): Promise<void> {
     terminal: use.terminal, tap: use.tap, state: "waiting", charged: 0, lapses: 0, case_id: null, evidence: use.evidence ?? null,
     set_id: use.pay === undefined ? "use/" + use.useId : "pay/" + use.pay.paymentId,
     journal: use.source === "holder" ? 0 : 1, acknowledged: Number(use.acknowledged), one_way: Number(use.oneWayStep !== undefined),
+    finisher: finisherOf(use),
   }).execute();
 }
 
@@ -357,8 +368,11 @@ async function addFacts(tx: Tx, known: ValueUseTable, use: Use): Promise<void> {
     journal: Math.max(known.journal, use.source === "holder" ? 0 : 1),
     acknowledged: Math.max(known.acknowledged, Number(use.acknowledged)),
     evidence: use.acknowledged ? use.evidence ?? known.evidence : known.evidence,
+    finisher: known.finisher ?? finisherOf(use),
   }).where("use_id", "=", use.useId).execute();
 }
+
+const finisherOf = (use: Use) => (use.source === "holder" ? null : use.finisher ?? use.terminal);
 
 function addsFact(known: ValueUseTable, use: Use): boolean {
   return (use.source !== "holder" && known.journal === 0) || (use.acknowledged && known.acknowledged === 0);
@@ -386,8 +400,7 @@ async function wait(
 async function retryIntake(tx: Tx, valueId: string, recorded: Recording): Promise<boolean> {
   const records = await tx.selectFrom("intake").selectAll().where("value_id", "=", valueId).orderBy("kind", "desc").execute();
   for (const x of records) {
-    const ready = x.kind === "use" ? await readValue(tx, valueId) : await readUse(tx, (JSON.parse(x.content) as Reversal).useId);
-    if (ready === undefined) continue;
+    if (!(await isReady(tx, valueId, x))) continue;
     await tx.deleteFrom("intake").where("record_id", "=", x.record_id).execute();
     if (x.kind === "use") await recordUse(tx, JSON.parse(x.content) as Use, recorded);
     else await reverseUse(tx, JSON.parse(x.content) as Reversal, recorded);
@@ -395,6 +408,16 @@ async function retryIntake(tx: Tx, valueId: string, recorded: Recording): Promis
   }
   return false;
 }
+
+async function isReady(tx: Tx, valueId: string, x: IntakeTable): Promise<boolean> {
+  if (x.kind === "use") return (await readValue(tx, valueId)) !== undefined;
+  const reversal = JSON.parse(x.content) as Reversal;
+  const use = await readUse(tx, reversal.useId);
+  return use !== undefined && isReversible(use, reversal);
+}
+
+/** By the terminal that made the receipt at once; by another only when it is known who finished it. */
+const isReversible = (use: ValueUseTable, reversal: Reversal) => use.terminal === reversal.terminal || use.finisher !== null;
 
 /** What the receipt says, without who brought it. Fields in one order, so that equal receipts are equal texts. */
 function contentOf(use: Use): string {

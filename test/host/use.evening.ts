@@ -1,8 +1,5 @@
 /** The evening of `money.md` §7 as actions that may be repeated and shuffled, and what runs them. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { openDatabase, transact, type Database, type Tx } from "../../host/database.js";
+import { inMemory, openDatabase, transact, type Database, type Tx } from "../../host/database.js";
 import { finishSurrender, give, issue, pay, refund, settlePayment, settleRefund, surrender, type Issue } from "../../host/ledger-events.js";
 import { closeThrough, recordUse, resolveCase, reverseUse, type Use } from "../../host/use.js";
 
@@ -78,13 +75,11 @@ export async function runAll(db: Database, actions: readonly Action[]): Promise<
 }
 
 export async function withBooks<T>(work: (db: Database) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "books-"));
-  const db = await openDatabase(folder);
+  const db = await openDatabase(inMemory);
   try {
     return await work(db);
   } finally {
     await db.destroy();
-    await rm(folder, { recursive: true });
   }
 }
 
