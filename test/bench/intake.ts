@@ -56,7 +56,7 @@ async function certified(c: Context): Promise<Gate> {
   const kid = c.keys.shortKid("certificates");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("certificates", terminalToSign(kid, claims)));
   const certificate = certificateId(crypto, claims);
-  await c.db.insertInto("certificate").values({ certificate_id: toHex(certificate), terminal_id: terminalId, bytes, issued_at: c.now() }).execute();
+  await c.db.insertInto("certificate").values({ number: 1, certificate_id: toHex(certificate), terminal_id: terminalId, bytes, issued_at: c.now(), expires: c.now() + 14 * 86_400 }).execute();
   return { terminalId, signing, certificate, head: new Uint8Array(16), next: 1 };
 }
 
