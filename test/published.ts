@@ -7,9 +7,13 @@ import type { Crypto } from "../protocol/crypto/crypto.js";
 import { nobleCrypto } from "../protocol/crypto/noble/noble.js";
 import { nodeCrypto } from "../protocol/crypto/node/node.js";
 
+const root = new URL(import.meta.url.includes("/dist/test/") ? "../../" : "../", import.meta.url);
+/** A file of the project by its path from the root, whether the sources run or what was built of them. */
+export const projectFile = (path: string): URL => new URL(path, root);
+
 /** A JSON file of test/vectors; the caller says what it holds. */
 export function published<T>(path: string): T {
-  return JSON.parse(readFileSync(new URL(`vectors/${path}`, import.meta.url), "utf8")) as T;
+  return JSON.parse(readFileSync(projectFile(`test/vectors/${path}`), "utf8")) as T;
 }
 
 export const fromHex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));

@@ -4,6 +4,7 @@
  * encoding, in canonical order, must be the same bytes. Nothing of protocol/wire/cbor.ts is used, so that the two can be compared.
  */
 import { decode, encode, rfc8949EncodeOptions, Tagged } from "cborg";
+import { Decoder } from "cbor-x";
 import { toHex } from "../published.js";
 
 /** Every tag is kept as it stands. */
@@ -55,4 +56,20 @@ function spoken(item: unknown, tags: boolean, depth: number): boolean {
   const keys = [...item.keys()];
   return [...keys, ...item.values()].every((inner) => spoken(inner, tags, depth - 1))
     && new Set(keys.map((key) => toHex(encodeAnyKeys(key)))).size === keys.length;
+}
+
+const other = new Decoder({ mapsAsObjects: false, useRecords: false });
+
+/** True when cbor-x, which Node uses for bulk behind our `scan`, reads these bytes as cborg does. Tags are not asked. */
+export function readAlike(bytes: Uint8Array): boolean {
+  return JSON.stringify(plain(other.decode(bytes))) === JSON.stringify(plain(decodeStrictly(bytes)));
+}
+
+/** The same form for both codecs: numbers for safe bigints, plain bytes, maps as lists of pairs. */
+export function plain(item: unknown): unknown {
+  if (typeof item === "bigint") return Number(item);
+  if (item instanceof Uint8Array) return { bytes: toHex(item) };
+  if (Array.isArray(item)) return item.map(plain);
+  if (item instanceof Map) return { pairs: [...item].map(([key, value]) => [plain(key), plain(value)]) };
+  return item;
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { readGrammar, type Makers } from "./cddl.js";
 import { decodeStrictly } from "./cborg.js";
+import { projectFile } from "../published.js";
 import * as m from "../../protocol/wire/message.js";
 import * as b from "../../protocol/wire/message-b.js";
 import * as receipt from "../../protocol/wire/receipt.js";
@@ -19,7 +20,7 @@ import { decodeTerminalCertificate, encodeTerminalCertificate } from "../../prot
 import { decodeRule, encodeRule } from "../../protocol/rule.js";
 import { limits } from "../../protocol/limits.js";
 
-export const grammarText = readFileSync(new URL("../../protocol/protocol.cddl", import.meta.url), "utf8");
+export const grammarText = readFileSync(projectFile("protocol/protocol.cddl"), "utf8");
 export const grammar = readGrammar(grammarText);
 
 /** Decodes and encodes again; undefined when the code refuses. */
