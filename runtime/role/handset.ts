@@ -14,7 +14,7 @@ import * as links from "../../protocol/link/link.js";
 import type { Medium } from "../../protocol/link/media.js";
 import { hold, holderDeadline, makeHolder, type Holder, type HolderEffect, type HolderInput } from "../../protocol/session/holder.js";
 import { hex } from "../../protocol/wire/bytes.js";
-import { messageType, type } from "../../protocol/wire/message.js";
+import { asking, decodeAsk, messageType, type } from "../../protocol/wire/message.js";
 
 /** What the machine gives a handset. */
 export interface HandsetBoard { readonly clock: Clock; readonly random: Random; readonly keys: Keys; readonly crypto: Crypto }
@@ -27,6 +27,8 @@ export type HandsetEvent =
   | { event: "resolved"; valueId: Uint8Array; counter: number; outcome: string }
   | { event: "walk_again"; valueId: Uint8Array; counter: number }
   | { event: "reversed"; valueId: Uint8Array; counter: number }
+  /** The handset said no by itself: `asking.nothing_to_show`, `.declined` or `.not_trusted`. */
+  | { event: "declined"; what: number }
   | { event: "done" };
 
 export interface Handset {
@@ -38,6 +40,8 @@ export interface Handset {
   line: Serial;
   /** Says *I am here* again at this moment, until a hello came. */
   wakeAtMs: number;
+  /** The value shown, or about to be, at this terminal. */
+  shows: Uint8Array | undefined;
   onEvent: ((e: HandsetEvent) => void) | undefined;
 }
 
@@ -46,7 +50,7 @@ const wakeEveryMs = 300;
 /** A handset before a terminal's line. `silentAmount`: money up to this is paid without a question, minor units. */
 export function makeHandset(board: HandsetBoard, wallet: WalletState, trust: Trust, line: Serial, medium: Medium, silentAmount: number): Handset {
   const holder = makeHolder({ certificateKeys: providerKeys(trust, "certificates"), silentAmount: silentAmount, silentUses: 1 });
-  return { board: board, wallet: wallet, trust: trust, holder: holder, link: links.makeLink(medium, true), line: line, wakeAtMs: board.clock.monotonicMs(), onEvent: undefined };
+  return { board: board, wallet: wallet, trust: trust, holder: holder, link: links.makeLink(medium, true), line: line, wakeAtMs: board.clock.monotonicMs(), shows: undefined, onEvent: undefined };
 }
 
 /** Looks at the line once; answers the monotonic millisecond of the next call at the latest, or −1. */
@@ -88,7 +92,9 @@ function drive(h: Handset, input: HolderInput): void {
     const given = {
       nowMs: h.board.clock.monotonicMs(), at: time.at, quality: time.quality, crypto: h.board.crypto, wallet: walletView(h.wallet, h.trust.revokedTerminals),
     };
-    for (const effect of hold(h.holder, queue[i]!, given)) {
+    const effects = hold(h.holder, queue[i]!, given);
+    if (h.holder.meeting !== undefined) h.shows = h.holder.meeting.held.key;
+    for (const effect of effects) {
       const answer = perform(h, effect);
       if (answer !== undefined) queue.push(answer);
     }
@@ -97,7 +103,11 @@ function drive(h: Handset, input: HolderInput): void {
 
 function perform(h: Handset, e: HolderEffect): HolderInput | undefined {
   switch (e.do) {
-    case "send": links.send(h.link, e.bytes, { first: false, last: e.last }); writeLine(h); return undefined;
+    case "send":
+      links.send(h.link, e.bytes, { first: false, last: e.last });
+      writeLine(h);
+      if (decodeAsk(e.bytes) > asking.certificate) tell(h, { event: "declined", what: decodeAsk(e.bytes) });
+      return undefined;
     case "sign": return { type: "signed", number: e.number, signature: h.board.keys.sign("value " + hex(e.key), e.message) };
     case "store": return { type: store(h, e) ? "stored" : "store_failed" };
     case "keep_certificate": keepCertificate(h.wallet, e.id, e.certificate); return undefined;
@@ -105,7 +115,11 @@ function perform(h: Handset, e: HolderEffect): HolderInput | undefined {
       resolveReceipt(h.wallet, e.valueId, e.counter, e.outcome);
       tell(h, { event: "resolved", valueId: e.valueId, counter: e.counter, outcome: e.outcome });
       return undefined;
-    case "walk_again": tell(h, { event: "walk_again", valueId: e.valueId, counter: e.counter }); return undefined;
+    case "walk_again":
+      // The gate opened and he is still outside: the receipt's question is open again, and the answer is no.
+      resolveReceipt(h.wallet, e.valueId, e.counter, "unresolved");
+      tell(h, { event: "walk_again", valueId: e.valueId, counter: e.counter });
+      return undefined;
     case "store_reversal":
       storeReversal(h.wallet, e.valueId, e.counter, e.reversal, e.proof);
       tell(h, { event: "reversed", valueId: e.valueId, counter: e.counter });
