@@ -10,7 +10,7 @@ import { openFirmata, type FirmataParts, type Pins } from "./firmata.js";
 import { openKeys } from "./keys.js";
 import { inflate, random } from "./machine.js";
 import { postClaim } from "./network.js";
-import { runTerminal, type Running } from "./run.js";
+import { runTerminal, type Running, type Watch } from "./run.js";
 import { openScanner } from "./scanner.js";
 import { openSerial } from "./serial.js";
 import type { Board, Digital } from "../../runtime/board.js";
@@ -115,13 +115,13 @@ function recordsOf(store: Store): Uint8Array[] {
 export interface RunningTerminal { readonly terminal: Terminal; readonly running: Running; /** Stops serving; everything written is durable afterwards. */ stop(): void }
 
 /** Starts, or starts again, on what is durable. The board stays open when it is stopped. */
-export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void): RunningTerminal {
+export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void, watch: Watch = {}): RunningTerminal {
   const setup = openSetup(board);
   board.clock.atLeast(knownTime(board, setup.timeFloor));
   const terminal = makeTerminal(board, role, medium, setup);
   terminal.onEvent = onEvent;
   const sync = makeSync(terminal);
   sync.onTime = (at) => board.clock.set(at);
-  const running = runTerminal(terminal, sync, host);
+  const running = runTerminal(terminal, sync, host, watch);
   return { terminal, running, stop: () => { running.stop(); if (terminal.outOfService === "") flush(terminal.journal); } };
 }
