@@ -47,6 +47,11 @@ export function currencyNumber(letters: string): number {
   return number;
 }
 
+/** The letters of an ISO 4217 number, or undefined for one that is not known here. */
+export function currencyLetters(number: number): string | undefined {
+  return Object.keys(numbers).find((letters) => numbers[letters] === number);
+}
+
 /** A lie, a copy or a contradiction: kept for the operator, never thrown at whoever brought it. */
 export async function noteIncident(tx: Tx, what: string, about: string, detail: string, now: number): Promise<void> {
   await tx.insertInto("incident").values({ what, about, detail, at: now }).execute();

@@ -62,7 +62,7 @@ export async function startHost(o: HostOptions): Promise<Host> {
   operatorDoor(app, context, operatorToken);
   watching(app, context, metrics);
   errors(app);
-  const url = await app.listen({ port: o.port ?? 0, host: o.address ?? "127.0.0.1" });
+  const url = await app.listen({ port: o.port ?? 0, host: o.address ?? "127.0.0.1" }).catch(async (error: unknown) => { await context.db.destroy(); throw error; });
   return {
     url, operatorToken, context, provider: context.keys.provider, rootId: toHex(context.keys.kid("root")),
     close: async () => { broker.close(); await app.close(); await opened.close(); },

@@ -8,6 +8,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { Wrong } from "./context.js";
 import type { Machine } from "./machine.js";
 import { assert } from "../protocol/assert.js";
 import { hex } from "../protocol/wire/bytes.js";
@@ -63,7 +64,7 @@ export function makeKeyStore(m: Machine, provider: string): KeyStore {
 
 function wrappingKey(m: Machine, path: string): Uint8Array {
   if (!existsSync(path)) writeWhole(path, m.random(32));
-  if ((statSync(path).mode & 0o077) !== 0) throw new Error(`${path} can be read by others: make its mode 0600, and renew the roles if anyone could have copied it.`);
+  if ((statSync(path).mode & 0o077) !== 0) throw new Wrong("keys_open", `${path} can be read by others: make its mode 0600, and renew the roles if anyone could have copied it.`, 500);
   return new Uint8Array(readFileSync(path));
 }
 
@@ -130,7 +131,7 @@ function decrypt(key: Uint8Array, sealed: Uint8Array): string {
   try {
     return Buffer.concat([decipher.update(sealed.subarray(12, sealed.length - 16)), decipher.final()]).toString("utf8");
   } catch {
-    throw new Error("The key store does not open with this key: give the key that it was made with.");
+    throw new Wrong("keys_shut", "The key store does not open with this key: give the key that it was made with.", 500);
   }
 }
 
