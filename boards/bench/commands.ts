@@ -1,6 +1,10 @@
 /** The commands, in the order in which the overview lists them. */
-import type { Command } from "./command.js";
+import type { Command, CommandGroup } from "./command.js";
+import { handsetCommands } from "./handset/index.js";
+import { hostCommand } from "./host-command.js";
+import { importCommand } from "./import-command.js";
 import { inspectCommand } from "./inspect-command.js";
+import { terminalCommand } from "./terminal/terminal-command.js";
 import { venueCommand } from "./venue/venue-command.js";
 
-export const commands: readonly Command[] = [venueCommand, inspectCommand];
+export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand];

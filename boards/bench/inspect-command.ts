@@ -16,8 +16,8 @@ Examples:
   xxd -r -p dump.txt | kaisatsu inspect -
 `,
   options: {},
-  async run({ words, json, out, err }) {
-    const bytes = words.length === 0 ? undefined : bytesFrom(words);
+  async run({ words, json, out, err, console }) {
+    const bytes = words.length === 0 ? undefined : bytesFrom(words, () => console.readInput());
     if (bytes === undefined) { err("kaisatsu inspect: give hexadecimal, base64, a file's path, or - for standard input."); return exitCode.usage; }
     const found = inspect(bytes);
     if (found === undefined) { err(`kaisatsu inspect: these ${bytes.length} bytes are no message, value or record, and not deterministic CBOR either.`); return exitCode.refused; }

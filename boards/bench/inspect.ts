@@ -136,9 +136,9 @@ function lines(x: object, indent: string): string[] {
 }
 
 /** Bytes from what a person has at hand: hexadecimal (spaces allowed), base64, a file's path, or `-` for standard input. */
-export function bytesFrom(words: readonly string[]): Uint8Array | undefined {
+export function bytesFrom(words: readonly string[], input: () => Uint8Array): Uint8Array | undefined {
   const text = words.join("").replace(/\s|^0x/g, "");
-  if (text === "-") return new Uint8Array(readFileSync(0));
+  if (text === "-") return input();
   if (/^([0-9a-f]{2})+$/i.test(text)) return new Uint8Array(Buffer.from(text, "hex"));
   if (words.length === 1) {
     try {

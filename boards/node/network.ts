@@ -3,6 +3,9 @@
  */
 import { boardFault } from "../../runtime/journal/store.js";
 
+/** The host was asked and said no: a refusal with its reason, not a fault of a device. */
+export class HostRefused extends Error {}
+
 const cose = { "content-type": "application/cose" };
 
 /** Posts an envelope; undefined when nobody answered in time or the host took nothing. */
@@ -27,11 +30,21 @@ async function post(url: string, bytes: Uint8Array, withinMs: number): Promise<U
 
 export interface ProviderPage { provider: string; root: Uint8Array; spareRoot: Uint8Array; roles: Uint8Array[] }
 
-/** Whom a handset is about to trust; its holder compares the root's words. Throws a `BoardError` when there is no host. */
+/** A page of role certificates is a few kilobytes. */
+const pageCharactersMax = 65_536;
+
+/** Whom a handset is about to trust; its holder compares the root's id. Throws a `BoardError` when there is no host, or something else. */
 export async function readProvider(host: string): Promise<ProviderPage> {
-  const page = (await (await reach(host)).json()) as { provider: string; root: string; spareRoot: string; roles: string[] };
-  const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
-  return { provider: page.provider, root: hex(page.root), spareRoot: hex(page.spareRoot), roles: page.roles.map((r) => new Uint8Array(Buffer.from(r, "base64"))) };
+  const response = await reach(host);
+  try {
+    const text = await response.text();
+    const page = JSON.parse(text.slice(0, pageCharactersMax)) as { provider: string; root: string; spareRoot: string; roles: string[] };
+    const point = (hex: string): Uint8Array => { if (!/^0[23][0-9a-f]{64}$/.test(hex)) throw new Error("no point"); return new Uint8Array(Buffer.from(hex, "hex")); };
+    if (typeof page.provider !== "string" || page.provider === "") throw new Error("no name");
+    return { provider: page.provider, root: point(page.root), spareRoot: point(page.spareRoot), roles: page.roles.map((r) => new Uint8Array(Buffer.from(r, "base64"))) };
+  } catch {
+    throw boardFault("broken", `What answers at ${host} is no kaisatsu host: check the address.`);
+  }
 }
 
 async function reach(host: string): Promise<Response> {

@@ -2,26 +2,28 @@
  * A handset on a Node machine: its wallet and keys in a folder, its letters by HTTP, its line to a terminal by serial. The
  * command line and the venue use it; a phone app does the same over its own key store.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeClock } from "./clock.js";
 import { openFileStore, type FileStore } from "./file-store.js";
 import { openKeys } from "./keys.js";
 import { random } from "./machine.js";
-import { postEnvelope, readProvider } from "./network.js";
+import { HostRefused, postEnvelope, readProvider } from "./network.js";
 import type { Keys } from "../../runtime/board.js";
 import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import { readAnswer, writeLetter, type Correspondent } from "../../runtime/sync/letters.js";
 import { keysFor, refreshBody, reportBody, takeDelivered, takeRefreshed } from "../../runtime/sync/handset-sync.js";
-import { decodeTrust, encodeTrust, makeTrust, takeObject, type Trust } from "../../runtime/sync/trust.js";
+import { decodeTrust, encodeTrust, makeTrust, newestOf, takeObject, type Trust } from "../../runtime/sync/trust.js";
 import { openWallet, type WalletState } from "../../runtime/value/wallet.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
+import { hex } from "../../protocol/wire/bytes.js";
 import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
 import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals, messageType } from "../../protocol/wire/sync.js";
 
 export interface Phone {
-  readonly folder: string; readonly host: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
+  readonly folder: string; readonly host: string; readonly user: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
   readonly who: Correspondent; readonly clock: ReturnType<typeof makeClock>; readonly random: typeof random; readonly crypto: typeof crypto;
 }
 
@@ -32,28 +34,42 @@ const softwareKeys = 2;
 
 /** Opens an enrolled handset. Throws a `BoardError` that says to enrol when it is none. */
 export function openPhone(folder: string): Phone {
+  if (!existsSync(join(folder, "wallet"))) throw notEnrolled(folder);
   const store = openFileStore(join(folder, "wallet"), pages);
   try {
     const cells = openCells(store);
     const trust = readCell(cells, "trust");
     const decoded = trust === undefined ? undefined : decodeTrust(crypto, trust);
     const host = readCell(cells, "host");
-    if (decoded === undefined || host === undefined) throw boardFault("absent", `${folder} holds no enrolled handset: run "kaisatsu handset enrol" first.`);
-    return phoneOf(folder, Buffer.from(host).toString("utf8"), cells, store, decoded);
+    if (decoded === undefined || host === undefined) throw notEnrolled(folder);
+    return phoneOf(folder, Buffer.from(host).toString("utf8"), Buffer.from(readCell(cells, "user") ?? []).toString("utf8"), cells, store, decoded);
   } catch (error) {
     store.close();
     throw error;
   }
 }
 
-function phoneOf(folder: string, host: string, cells: Cells, store: FileStore, trust: Trust): Phone {
+const notEnrolled = (folder: string) => boardFault("absent", `${folder} holds no enrolled handset: run "kaisatsu handset enrol" first.`);
+
+/** True when the folder holds an enrolled handset. Throws a `BoardError` when another process uses it. */
+export function isPhone(folder: string): boolean {
+  if (!existsSync(join(folder, "wallet"))) return false;
+  const store = openFileStore(join(folder, "wallet"), pages);
+  try {
+    return readCell(openCells(store), "user") !== undefined;
+  } finally {
+    store.close();
+  }
+}
+
+function phoneOf(folder: string, host: string, user: string, cells: Cells, store: FileStore, trust: Trust): Phone {
   const keys = openKeys(join(folder, "keys.json"), crypto);
   const next = Number(Buffer.from(readCell(cells, "sequence") ?? []).toString("utf8") || "0");
   const who: Correspondent = {
     crypto, keys, random, trust, signer: "device", openers: ["device agreement"], next, ceiling: next,
     reserve: (ceiling) => writeCell(cells, "sequence", new Uint8Array(Buffer.from(String(ceiling)))),
   };
-  return { folder, host, cells, store, keys, trust, wallet: openWallet(cells), who, clock: makeClock(), random, crypto };
+  return { folder, host, user, cells, store, keys, trust, wallet: openWallet(cells), who, clock: makeClock(), random, crypto };
 }
 
 /** Posts one letter and answers the body of the host's word. Throws a `BoardError` when there is no answer. */
@@ -63,27 +79,35 @@ export async function talk(p: Phone, type: number, body: Uint8Array): Promise<Ui
   const answer = letter === undefined ? undefined : await postEnvelope(p.host, letter.bytes, 15_000);
   const message = letter === undefined || answer === undefined ? undefined : readAnswer(p.who, letter, answer);
   if (message === undefined) throw boardFault("timed_out", `The host at ${p.host} did not answer: check that it is running, and try again.`);
-  if (message.body.length === 0) throw boardFault("denied", "The host did not take this letter: is this machine's clock right?");
+  if (message.body.length === 0) throw new HostRefused("The host did not take this letter: is this handset still one of its own?");
   return message.body;
 }
 
-/** What shows that an account is ours: consent of a handset it has, its recovery code, or the invitation that came with a value. */
-export interface EnrolmentProof { consent?: Uint8Array; code?: string }
+/**
+ * What shows that an account is ours: consent of a handset it has (for the key id it is given), its recovery code, or the
+ * invitation that came with a value. `agrees` sees whom we are about to trust before the password leaves this machine.
+ */
+export interface EnrolmentProof { consent?: (kid: Uint8Array) => Uint8Array; code?: string; agrees?: (provider: string, rootId: string) => Promise<boolean> }
 
-/** Enrols a new handset: trust in the provider, its own keys, an account. Answers the recovery code, shown once. */
+/**
+ * Enrols a new handset: trust in the provider, its own keys, an account. Answers the recovery code, shown once, empty when
+ * the account keeps the one it has. Rejects with `HostRefused`, or a `BoardError` when there is no host.
+ */
 export async function enrolPhone(folder: string, host: string, user: string, password: string, phoneNumber: string, proof: EnrolmentProof = {}): Promise<{ phone: Phone; recovery: string }> {
   const page = await readProvider(host);
+  if (proof.agrees !== undefined && !(await proof.agrees(page.provider, hex(keyId(crypto, page.root))))) throw new HostRefused("Not enrolled: this is not the provider that was meant. Nothing was sent.");
   const store = openFileStore(join(folder, "wallet"), pages);
   try {
     const cells = openCells(store);
     const trust = makeTrust(crypto, page.provider, page.root, page.spareRoot);
     for (const role of page.roles) takeObject(trust, role);
-    const phone = phoneOf(folder, host, cells, store, trust);
+    if (newestOf(trust, "envelope") === undefined) throw boardFault("broken", `The host at ${host} shows keys that its own root did not sign: do not use it, and tell its operator.`);
+    const phone = phoneOf(folder, host, user, cells, store, trust);
     const signingKey = phone.keys.publicKey("device") ?? phone.keys.make("device")!;
     const agreementKey = phone.keys.publicKey("device agreement") ?? phone.keys.make("device agreement")!;
-    const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys, consent: proof.consent ?? new Uint8Array(0), code: proof.code ?? "" }));
+    const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys, consent: proof.consent?.(keyId(crypto, signingKey)) ?? new Uint8Array(0), code: proof.code ?? "" }));
     const said = decodeHandsetEnrolled(body);
-    if (said === undefined || said.code !== 0) throw boardFault("denied", `Not enrolled: ${enrolmentRefusals[said?.code ?? 1]}.`);
+    if (said === undefined || said.code !== 0) throw new HostRefused(`Not enrolled: ${enrolmentRefusals[said?.code ?? 1]}.`);
     writeCell(cells, "trust", encodeTrust(trust));
     writeCell(cells, "host", new Uint8Array(Buffer.from(host)));
     writeCell(cells, "user", new Uint8Array(Buffer.from(user)));

@@ -52,11 +52,12 @@ const lines = printed(inspect(hello)!);
   });
 });
 
+const noInput = () => new Uint8Array(0);
 test("bytes come as hexadecimal, base64 or a file", () => {
-  expect(bytesFrom(["82", "06", "00"])).toEqual(Uint8Array.of(0x82, 6, 0));
-  expect(bytesFrom(["ggYA"])).toEqual(Uint8Array.of(0x82, 6, 0));
-  expect(bytesFrom(["package.json"])![0]).toBe(0x7b);
-  expect(bytesFrom(["no such thing!"])).toBeUndefined();
+  expect(bytesFrom(["82", "06", "00"], noInput)).toEqual(Uint8Array.of(0x82, 6, 0));
+  expect(bytesFrom(["ggYA"], noInput)).toEqual(Uint8Array.of(0x82, 6, 0));
+  expect(bytesFrom(["package.json"], noInput)![0]).toBe(0x7b);
+  expect(bytesFrom(["no such thing!"], noInput)).toBeUndefined();
 });
 
 test("exit codes: 0 known, 1 unknown bytes, 2 a wrong command line", async () => {

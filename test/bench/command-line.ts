@@ -1,0 +1,56 @@
+/** The command line inside a test: the same `main`, with a console that remembers what was said and answers what it is asked. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { main } from "../../boards/bench/kaisatsu.js";
+import type { Console } from "../../boards/bench/console.js";
+
+export interface Ran { code: number; out: string; err: string; /** Questions that were put. */ asked: string[] }
+
+/** Runs one command line to its end. `answers` are typed by a person, in order; `input` is standard input. */
+export async function kaisatsu(argv: readonly string[], o: { answers?: string[]; input?: string } = {}): Promise<Ran> {
+  const ran: Ran = { code: -1, out: "", err: "", asked: [] };
+  const answers = [...(o.answers ?? [])];
+  const answer = (question: string): Promise<string> => {
+    ran.asked.push(question);
+    return Promise.resolve(answers.shift() ?? "");
+  };
+  const console: Console = {
+    asksPeople: o.answers !== undefined, colour: false, out: (text) => { ran.out += text; }, err: (text) => { ran.err += text; },
+    readInput: () => new Uint8Array(Buffer.from(o.input ?? "")), ask: answer, askSecret: answer, stopped: () => Promise.resolve(),
+  };
+  ran.code = await main(argv, console);
+  return ran;
+}
+
+/** A command that runs until it is stopped, as a process of its own. */
+export class Process {
+  private readonly child: ChildProcess;
+  out = "";
+  err = "";
+  private waiting: { holds: () => boolean; done: () => void }[] = [];
+  readonly ended: Promise<number>;
+
+  constructor(argv: readonly string[], folder: string) {
+    this.child = spawn(process.execPath, [new URL("../../dist/boards/bench/main.js", import.meta.url).pathname, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+    this.child.stdout!.on("data", (chunk: Buffer) => { this.out += chunk.toString("utf8"); this.look(); });
+    this.child.stderr!.on("data", (chunk: Buffer) => { this.err += chunk.toString("utf8"); });
+    this.ended = new Promise((resolve) => this.child.on("close", (code) => { resolve(code ?? -1); this.waiting.forEach((w) => w.done()); }));
+  }
+
+  private look(): void {
+    for (const w of this.waiting.filter((x) => x.holds())) w.done();
+    this.waiting = this.waiting.filter((x) => !x.holds());
+  }
+
+  /** Waits until this many lines fit the pattern; answers the last of them. Throws with everything said when it ended before. */
+  async line(pattern: RegExp, times = 1): Promise<string> {
+    const found = (): string[] => this.out.split("\n").filter((line) => pattern.test(line));
+    if (found().length < times) await new Promise<void>((done) => this.waiting.push({ holds: () => found().length >= times, done }));
+    if (found().length < times) throw new Error(`It ended without a line like ${pattern}:\n${this.out}${this.err}`);
+    return found()[times - 1]!;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGINT"): Promise<number> {
+    this.child.kill(signal);
+    return await this.ended;
+  }
+}
