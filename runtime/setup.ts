@@ -171,7 +171,7 @@ function holdCertificate(s: Setup, signed: SignedClaims): void {
   if (decoded !== undefined) s.certificate = { signed: signed, decoded: decoded };
 }
 
-/** Lower: ignored. Equal and identical: ignored. Equal and different: an incident, both kept. Higher: taken. */
+/** Lower: ignored. Equal and different: ignored and an incident, both kept. Higher: taken. True when this one is held now. */
 export function takeConfiguration(s: Setup, bytes: Uint8Array): boolean {
   const claims = openSigned(s.crypto, bytes, "configuration", signersFor(s.trust, "configuration"));
   const x = claims === undefined ? undefined : decodeConfiguration(claims);
@@ -180,8 +180,9 @@ export function takeConfiguration(s: Setup, bytes: Uint8Array): boolean {
   if (held !== undefined && x.number < held.number) return false;
   if (held !== undefined && x.number === held.number) {
     const before = bytesOf(s.cells, "configuration");
-    if (!equal(before, bytes)) s.incidents.push({ what: "two configurations with one number", first: before, second: bytes });
-    return false;
+    const same = equal(before, bytes);
+    if (!same) s.incidents.push({ what: "two configurations with one number", first: before, second: bytes });
+    return same;
   }
   writeCell(s.cells, "configuration", bytes);
   s.configuration = x;
@@ -224,9 +225,16 @@ export function listDigest(s: Setup): Uint8Array {
   return s.statusBits === undefined ? new Uint8Array(8) : bitsDigest(s.crypto, s.statusBits);
 }
 
-/** A time that surely has passed; far above the floor it waits for more than one word. */
-export function raiseFloor(s: Setup, at: number): void {
-  if (at > s.timeFloor && (s.timeFloor === 0 || at < s.timeFloor + floorJumpSeconds)) s.timeFloor = at;
+/** Not so far above the floor that it must wait for more than one word (`trust.md` §2). */
+export function isPlausible(s: Setup, at: number): boolean {
+  return s.timeFloor === 0 || at < s.timeFloor + floorJumpSeconds;
+}
+
+/** A time that surely has passed; false for one that is not believed. */
+export function raiseFloor(s: Setup, at: number): boolean {
+  if (!isPlausible(s, at)) return false;
+  if (at > s.timeFloor) s.timeFloor = at;
+  return true;
 }
 
 /** Certificates `[kid, claims, signature]` of terminals of the same operator, so that their receipts can be checked. */

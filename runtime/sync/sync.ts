@@ -9,7 +9,8 @@
 import { readAnswer, writeLetter, type Correspondent, type Letter } from "./letters.js";
 import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
-import { keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
+import { attempt, endService, need, timeOf, write } from "../keeping.js";
+import { isPlausible, keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
 import { limits } from "../../protocol/limits.js";
 import { openSigned } from "../../protocol/wire/signed.js";
@@ -19,8 +20,6 @@ import {
 } from "../../protocol/wire/sync.js";
 import { decodeTime } from "../../protocol/wire/trust.js";
 import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
-import { encodeEntry } from "../../protocol/wire/entry.js";
-import { append } from "../journal/journal.js";
 import { equal } from "../../protocol/wire/bytes.js";
 import { signersFor } from "./trust.js";
 
@@ -37,6 +36,10 @@ export interface Sync {
   notBeforeMs: Record<Slot, number>;
   failures: Record<Slot, number>;
   nextPullMs: number;
+  /** News that could not be taken, in a row: the next pull waits longer each time. */
+  poorNews: number;
+  /** The host is to be asked how far it has our records: after a start and after it was away, because it may have been restored. */
+  askMark: boolean;
   renewed: boolean;
   /** The host's question we answer with the next *wait*. */
   questionNumber: number;
@@ -59,9 +62,10 @@ export function makeSync(terminal: Terminal): Sync {
     next: setup.sequenceCeiling, ceiling: setup.sequenceCeiling,
     reserve: (ceiling) => { setup.sequenceCeiling = ceiling; keepNumbers(setup); },
   };
+  attempt(terminal, () => adoptKeys(terminal));
   return {
     terminal: terminal, who: who, outstanding: { talk: undefined, ask: undefined, wait: undefined }, notBeforeMs: { talk: 0, ask: 0, wait: 0 }, failures: { talk: 0, ask: 0, wait: 0 },
-    nextPullMs: 0, renewed: false, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
+    nextPullMs: 0, poorNews: 0, askMark: true, renewed: false, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
   };
 }
 
@@ -69,22 +73,22 @@ export function makeSync(terminal: Terminal): Sync {
 export function nextLetter(s: Sync, slot: Slot): Uint8Array | undefined {
   const now = s.terminal.board.clock.monotonicMs();
   if (s.outstanding[slot] !== undefined || now < s.notBeforeMs[slot] || newestOf(s.who.trust, "envelope") === undefined) return undefined;
-  const nonce = s.terminal.board.random.fill(8);
-  const letter = slot === "talk" ? talk(s, now, nonce) : slot === "ask" ? ask(s) : wait(s);
-  if (letter === undefined) return undefined;
+  const nonce = attempt(s.terminal, () => s.terminal.board.random.fill(8));
+  const letter = nonce === undefined ? undefined : attempt(s.terminal, () => (slot === "talk" ? talk(s, now, nonce) : slot === "ask" ? ask(s) : wait(s)));
+  if (letter === undefined || nonce === undefined) return undefined;
   s.outstanding[slot] = { letter: letter, atMs: now, nonce: nonce };
   return letter.bytes;
 }
 
 function post(s: Sync, type: number, body: Uint8Array): Letter | undefined {
-  const time = s.terminal.board.clock.utc();
+  const time = timeOf(s.terminal);
   return writeLetter(s.who, type, body, time.at, time.quality);
 }
 
 /** Records first: they are money. Then news, and in its time a new certificate. */
 function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   const t = s.terminal;
-  if (t.confirmed + 1 < t.journal.next) return records(s);
+  if (t.confirmed + 1 < t.journal.next || s.askMark) return records(s);
   if (isRenewalDue(s)) return renew(s);
   if (now < s.nextPullMs) return undefined;
   const setup = t.setup;
@@ -94,19 +98,19 @@ function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   }));
 }
 
+/** What comes after the last confirmed entry, or nothing: then the answer says how far the host is. */
 function records(s: Sync): Letter | undefined {
   const t = s.terminal;
-  flush(t.journal);
+  if (t.journal.fault === undefined) flush(t.journal);
   const first = Math.max(t.confirmed + 1, firstKept(t.journal));
   const batch = readFrom(t.journal, first, limits.batchEntriesMax, limits.envelopeBytesMax / 2);
-  if (batch.entries.length === 0) return undefined;
-  return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: first, entries: batch.entries, head: batch.head }));
+  return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: batch.first, entries: batch.entries, head: batch.entries.length === 0 ? t.journal.head : batch.head }));
 }
 
 /** From half of the certificate's life on (`trust.md` §9), once a boot as long as the host says no. */
 function isRenewalDue(s: Sync): boolean {
   const c = s.terminal.setup.certificate;
-  const time = s.terminal.board.clock.utc();
+  const time = timeOf(s.terminal);
   if (c === undefined || time.quality === 0 || s.renewed) return false;
   return time.at > c.decoded.notBefore + (c.decoded.expires - c.decoded.notBefore) / 2;
 }
@@ -144,77 +148,111 @@ export function takeAnswer(s: Sync, slot: Slot, bytes: Uint8Array): boolean {
   const m = out === undefined ? undefined : readAnswer(s.who, out.letter, bytes);
   if (out === undefined || m === undefined) { failed(s, slot); return false; }
   s.outstanding[slot] = undefined;
-  s.failures[slot] = 0;
   s.terminal.book.onLine = true;
+  // A medium that fails while an answer is taken ends the service; the answer is asked for again after the restart.
+  const taken = need(s.terminal, () => take(s, out, m.body));
+  if (s.notBeforeMs[slot] <= s.terminal.board.clock.monotonicMs()) s.failures[slot] = 0;
+  return taken;
+}
+
+function take(s: Sync, out: Outstanding, body: Uint8Array): void {
   switch (out.letter.type) {
-    case messageType.records: confirmThrough(s, m.body); break;
-    case messageType.pull: takeNews(s, m.body, out); break;
-    case messageType.renew: takeRenewed(s, m.body); break;
-    case messageType.handoverAsk: takeCode(s, m.body); break;
-    case messageType.handoverWait: takeQuestion(s, m.body); break;
+    case messageType.records: confirmThrough(s, body); break;
+    case messageType.pull: takeNews(s, body, out); break;
+    case messageType.renew: takeRenewed(s, body); break;
+    case messageType.handoverAsk: takeCode(s, body); break;
+    case messageType.handoverWait: takeQuestion(s, body); break;
   }
-  return true;
 }
 
 /** Nobody answered, or not well: the slot rests, longer each time. The letter is not posted again; what it said is said anew. */
 export function failed(s: Sync, slot: Slot): void {
   const out = s.outstanding[slot];
   s.outstanding[slot] = undefined;
-  s.failures[slot]++;
   s.terminal.book.onLine = false;
-  s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + Math.min(retryMostMs, retryMs * s.failures[slot]);
+  if (slot === "talk") s.askMark = true;
+  rest(s, slot);
   if (slot === "ask" && out !== undefined) drive(s.terminal, { type: "handover", receipt: s.asked, code: -1 });
 }
 
+/** Twice as long each time, and by half of it at random, so that many terminals do not come back in one moment. */
+function rest(s: Sync, slot: Slot): void {
+  let longest = retryMs;
+  for (let i = 0; i < s.failures[slot] && longest < retryMostMs; i++) longest *= 2;
+  s.failures[slot]++;
+  s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + atRandom(s, Math.min(retryMostMs, longest));
+}
+
+/** Between half of `most` and all of it. */
+function atRandom(s: Sync, most: number): number {
+  const drawn = attempt(s.terminal, () => s.terminal.board.random.fill(2));
+  const share = drawn === undefined ? 0 : (drawn[0]! * 256 + drawn[1]!) / 65536;
+  return Math.floor(most / 2 + share * (most / 2));
+}
+
+/** How far the host has our records. Behind what it once confirmed, it was restored from a backup, and is told again. */
 function confirmThrough(s: Sync, body: Uint8Array): void {
   const taken = decodeBatchTaken(body);
   const t = s.terminal;
-  if (taken === undefined || taken.through >= t.journal.next || taken.through <= t.confirmed) return;
-  t.confirmed = taken.through;
-  t.setup.confirmed = taken.through;
+  if (taken === undefined) return;
+  if (taken.through >= t.journal.next) { endService(t, "The host has more entries of this terminal than its journal: the journal was cut or exchanged, call the operator."); return; }
+  s.askMark = false;
+  const kept = Math.max(taken.through, firstKept(t.journal) - 1);
+  // Records that it needs were given back here: nothing gets better by asking at once.
+  if (kept !== taken.through || (kept === t.confirmed && kept + 1 < t.journal.next)) rest(s, "talk");
+  if (kept === t.confirmed) return;
+  t.confirmed = kept;
+  t.setup.confirmed = kept;
   keepNumbers(t.setup);
 }
 
-/** Each object is believed for its own signature; what cannot be taken is left for the next time. */
+/** Each object is believed for its own signature; what cannot be taken is left for the next time, and then nothing counts as fresh. */
 function takeNews(s: Sync, body: Uint8Array, out: Outstanding): void {
   const news = decodeNews(body);
-  if (news === undefined) return;
+  if (news === undefined) { pullAgain(s, false); return; }
   const t = s.terminal;
   const setup = t.setup;
   takeRoles(setup, news.roles);
-  if (news.configuration.length > 0) takeConfiguration(setup, news.configuration);
-  const current = takeStatus(s, news);
+  const configured = news.configuration.length === 0 ? setup.configuration !== undefined : takeConfiguration(setup, news.configuration);
+  const current = takeStatus(s, news) && configured;
   if (news.terminals.length > 0) keepTerminals(setup, news.terminals, news.terminalsNumber);
-  const at = timeOf(s, news, out);
-  if (at > 0) raiseFloor(setup, at);
-  if (at > 0 && current && setup.configuration !== undefined) setup.pulledAt = at;
+  const at = signedTime(s, news, out);
+  if (at > 0 && raiseFloor(setup, at) && current && at > setup.pulledAt) setup.pulledAt = at;
   keepNumbers(setup);
   noteIncidents(s);
-  s.nextPullMs = t.board.clock.monotonicMs() + (current ? pullEveryMs : 0);
+  pullAgain(s, current);
   if (t.verifier.state === "idle") takeSetup(t);
+}
+
+/** News that led to what the host has are asked for in a while; others soon, and then ever later. */
+function pullAgain(s: Sync, current: boolean): void {
+  s.poorNews = current ? 0 : s.poorNews + 1;
+  const wait = current ? pullEveryMs : Math.min(retryMostMs, retryMs * (s.poorNews - 1));
+  s.nextPullMs = s.terminal.board.clock.monotonicMs() + atRandom(s, wait);
 }
 
 /** True when list or deltas left us with what the host has. */
 function takeStatus(s: Sync, news: News): boolean {
   const setup = s.terminal.setup;
   for (const delta of news.deltas) if (!takeDelta(setup, delta)) return false;
-  if (news.list.length > 0) takeList(setup, news.list, (packed, most) => s.terminal.board.inflate(packed, most));
+  if (news.list.length > 0 && !takeList(setup, news.list, (packed, most) => s.terminal.board.inflate(packed, most))) return false;
   return setup.statusBits !== undefined;
 }
 
-/** Signed by the status key and back within ten minutes with our nonce: it may set the clock. */
-function timeOf(s: Sync, news: News, out: Outstanding): number {
+/** The time of the status key, 0 for none. Back within ten minutes with our nonce it may set the clock. */
+function signedTime(s: Sync, news: News, out: Outstanding): number {
   const claims = openSigned(s.who.crypto, news.time, "time", signersFor(s.who.trust, "status"));
   const time = claims === undefined ? undefined : decodeTime(claims);
   if (time === undefined) return 0;
   const quick = s.terminal.board.clock.monotonicMs() - out.atMs < 600000;
-  if (quick && time.nonce !== undefined && equal(time.nonce, out.nonce) && s.onTime !== undefined) s.onTime(time.at);
+  const ours = quick && time.nonce !== undefined && equal(time.nonce, out.nonce);
+  if (ours && s.onTime !== undefined && isPlausible(s.terminal.setup, time.at)) s.onTime(time.at);
   return time.at;
 }
 
 function noteIncidents(s: Sync): void {
   const t = s.terminal;
-  for (const incident of t.setup.incidents) append(t.journal, encodeEntry({ kind: "incident", what: incident.what, first: incident.first, second: incident.second }), true);
+  for (const incident of t.setup.incidents) if (!write(t, { kind: "incident", what: incident.what, first: incident.first, second: incident.second }, true)) return;
   t.setup.incidents = [];
 }
 
