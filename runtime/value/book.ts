@@ -16,6 +16,8 @@ import { statusAt } from "../../protocol/wire/trust.js";
 import { digest16 } from "../../protocol/wire/value.js";
 
 const daySeconds = 86400;
+/** Two minutes of beacon steps: one in 45 seconds could be shown again, the rest is for a clock that is set back. */
+const stepsKept = 8;
 
 interface Kept { notice: NoticeEntry; sequence: number }
 interface KeptUse { use: FinishedUse; sequence: number }
@@ -27,6 +29,8 @@ export interface BookState {
   uses: Record<string, KeptUse>;
   handed: Record<string, { to: Uint8Array; sequence: number }>;
   beacons: Record<string, BeaconEntry>;
+  /** Keys of `beacons` by step, oldest first, of steps that may still be shown again. */
+  beaconSteps: { key: string; step: number }[];
   closed: number;
   ceiling: number;
   boot: number;
@@ -46,7 +50,7 @@ export interface BookState {
 
 export function makeBook(crypto: Crypto): BookState {
   return {
-    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, closed: 0, ceiling: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
+    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
     terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, latestAt: 0,
   };
 }
@@ -106,7 +110,10 @@ function noticeAfter(b: BookState, e: FinishedEntry, r: Receipt): NoticeEntry {
 }
 
 function applyBeacon(b: BookState, e: BeaconEntry, sequence: number): void {
-  b.beacons[hex(e.valueId) + ":" + e.step] = e;
+  const key = hex(e.valueId) + ":" + e.step;
+  b.beacons[key] = e;
+  b.beaconSteps.push({ key: key, step: e.step });
+  while (b.beaconSteps[0]!.step + stepsKept < e.step) delete b.beacons[b.beaconSteps.shift()!.key];
   b.beacons[hex(e.valueId) + "@" + e.zone] = e;
   const before = noticeOf(b, e.valueId);
   const day = Math.floor(e.at / daySeconds);

@@ -53,7 +53,7 @@ function copyBook(b: BookState): BookState {
     copies.set(kept.use, use);
     uses[key] = { ...kept, use };
   }
-  return { ...b, uses, notices: { ...b.notices }, handed: { ...b.handed }, beacons: { ...b.beacons }, notTurned: b.notTurned.map((use) => copies.get(use) ?? { ...use }) };
+  return { ...b, uses, notices: { ...b.notices }, handed: { ...b.handed }, beacons: { ...b.beacons }, beaconSteps: [...b.beaconSteps], notTurned: b.notTurned.map((use) => copies.get(use) ?? { ...use }) };
 }
 
 export function copyHand(h: Hand): Hand {
