@@ -36,7 +36,7 @@ export function judgeUse(asked: Asked, given: Given): Verdict {
   const notice = given.book.notice(asked.value.valueId, Math.floor(given.at / daySeconds));
   return first([
     room(notice, given), standing(asked.value, given), owner(asked.value, notice), chain(asked, notice),
-    rule(asked, notice, given), ceilings(asked, notice, given), undetermined(asked, given),
+    rule(asked, notice, given), ceilings(asked, notice, given), undetermined(asked.value, asked.want.action, given),
   ]);
 }
 
@@ -74,7 +74,7 @@ export function wrongKind(value: Value, want: Want): boolean {
 }
 
 /** Code 3: a full table refuses values it has never seen, instead of forgetting one it has. */
-function room(notice: UseNotice | undefined, given: Given): Verdict {
+export function room(notice: UseNotice | undefined, given: Given): Verdict {
   return verdict(notice === undefined && given.book.noticesFull() ? refusal.terminal_full : 0, 0);
 }
 
@@ -138,14 +138,21 @@ function timeMayLack(asked: Asked): boolean {
 function ceilings(asked: Asked, notice: UseNotice | undefined, given: Given): Verdict {
   if (asked.want.action === action.exit) return verdict(0, 0);
   const ladder = given.book.ladder();
-  if (ladder === "closed") return verdict(asked.value.unit === unit.uses && undeterminedPolicy(asked.value.flags) === policy.accept ? 0 : refusal.sync_needed, 0);
+  if (ladder === "closed") return tooOld(asked.value, notice, given);
   const base = baseOf(asked.value, asked.newest);
   const limit = tightened(asked.value, ladder);
   const overUses = counterAfter(asked.newest) - base.counter > limit.uses;
   const overAmount = spentBefore(asked.newest, asked.undone) + asked.want.amount - base.spent > limit.amount;
   const overHere = notice !== undefined && notice.baseCounter >= base.counter && notice.spentOnBase + asked.want.amount > limit.amount;
+  return overUses || overAmount || overHere || overDays(asked, base, given) ? verdict(refusal.sync_needed, 0) : tooOld(asked.value, notice, given);
+}
+
+/** Code 26 by the age of what the terminal knows alone: *closed* takes only what its value lets pass always, *reduced* one use a day. */
+export function tooOld(value: Value, notice: UseNotice | undefined, given: Given): Verdict {
+  const ladder = given.book.ladder();
   const overToday = ladder === "reduced" && notice !== undefined && notice.usesToday > 0;
-  return verdict(overUses || overAmount || overHere || overToday || overDays(asked, base, given) ? refusal.sync_needed : 0, 0);
+  const closed = ladder === "closed" && !(value.unit === unit.uses && undeterminedPolicy(value.flags) === policy.accept);
+  return verdict(overToday || closed ? refusal.sync_needed : 0, 0);
 }
 
 /** "clock quality ≥ 1, else the *days* limit counts as reached" — but a grant's epoch ends by itself, and *accept* accepts. */
@@ -171,8 +178,8 @@ function cut(limit: number, by: number, least: number): number {
 }
 
 /** Code 27: undetermined is neither revoked nor fine; the value says which. */
-function undetermined(asked: Asked, given: Given): Verdict {
-  if (asked.want.action === action.exit || undeterminedPolicy(asked.value.flags) !== policy.refuse) return verdict(0, 0);
-  const unsure = given.book.status(asked.value.statusIndex) === undefined || given.book.ladder() === "reduced";
+export function undetermined(value: Value, act: number, given: Given): Verdict {
+  if (act === action.exit || undeterminedPolicy(value.flags) !== policy.refuse) return verdict(0, 0);
+  const unsure = given.book.status(value.statusIndex) === undefined || given.book.ladder() === "reduced";
   return verdict(unsure ? refusal.status_undetermined : 0, 0);
 }

@@ -3,9 +3,9 @@
  * There is no challenge, receipt or acknowledgement, so it is only for identification, passes and single tickets that
  * allow it, never for amounts, and a photographed code works for seconds at a gate that hears nobody.
  */
-import type { Given } from "./book.js";
+import type { Given, UseNotice } from "./book.js";
 import type { VerifierSettings } from "./events.js";
-import { daySeconds, first, owner, standing, verdict, type Verdict } from "./judge.js";
+import { daySeconds, first, owner, room, standing, tooOld, undetermined, verdict, wrongKind, type Verdict } from "./judge.js";
 import { findKey } from "./profile.js";
 import { none } from "./transcript.js";
 import type { Crypto } from "../crypto/crypto.js";
@@ -27,10 +27,14 @@ export function beaconVerdict(bytes: Uint8Array, s: VerifierSettings, given: Giv
   const beacon = decodeBeacon(bytes);
   const value = beacon === undefined ? undefined : decodeValue(beacon.value.claims);
   if (beacon === undefined || value === undefined || value.holderKey.length === 0) return undefined;
-  const code = s.oneWay ? weak(beacon, value, s, given) : refusal.profile_too_weak;
+  const code = weak(beacon, value, s, given);
   if (code !== 0) return { verdict: verdict(code, 0), value: undefined, entry: undefined };
   if (!genuine(given.crypto, beacon, value, s)) return { verdict: verdict(refusal.not_genuine, 0), value: undefined, entry: undefined };
-  const found = first([standing(value, given), owner(value, given.book.notice(value.valueId, today(given))), fresh(beacon, value, given), once(beacon, value, s, given)]);
+  const notice = given.book.notice(value.valueId, today(given));
+  const found = first([
+    room(notice, given), standing(value, given), owner(value, notice), fresh(beacon, value, given), once(beacon, value, s, given), aged(beacon, value, notice, given),
+    undetermined(value, beacon.action, given),
+  ]);
   if (found.code !== 0) return { verdict: found, value: value, entry: undefined };
   return { verdict: found, value: value, entry: {
     kind: "beacon", beacon: bytes, valueId: value.valueId, step: beacon.step, zone: beacon.zone, action: beacon.action, expires: value.expires, at: given.at, quality: given.quality,
@@ -41,13 +45,18 @@ function today(given: Given): number {
   return Math.floor(given.at / daySeconds);
 }
 
-/** Codes 3, 7, 8, and 26: coupon uses only with the host on line. */
+/** Codes 3, 7 and 8, which say nothing about a value. */
 function weak(beacon: Beacon, value: Value, s: VerifierSettings, given: Given): number {
   if (given.book.journalFull()) return refusal.terminal_full;
-  if ((value.flags & flag.oneWay) === 0 || value.unit !== unit.uses) return refusal.profile_too_weak;
-  if (s.want.kinds.indexOf(value.kind) < 0 || beacon.action !== s.want.action || s.want.amount > 1) return refusal.wrong_kind;
+  if (!s.oneWay || (value.flags & flag.oneWay) === 0 || value.unit !== unit.uses) return refusal.profile_too_weak;
+  return wrongKind(value, s.want) || beacon.action !== s.want.action || s.want.amount > 1 ? refusal.wrong_kind : 0;
+}
+
+/** Code 26: coupon uses only with the host on line; else the age of what the terminal knows decides, but for who leaves. */
+function aged(beacon: Beacon, value: Value, notice: UseNotice | undefined, given: Given): Verdict {
+  if (beacon.action === action.exit) return verdict(0, 0);
   const coupon = value.most > 1 && value.most < limits.passUses;
-  return coupon && !given.book.onLine() ? refusal.sync_needed : 0;
+  return coupon && !given.book.onLine() ? verdict(refusal.sync_needed, 0) : tooOld(value, notice, given);
 }
 
 function genuine(crypto: Crypto, beacon: Beacon, value: Value, s: VerifierSettings): boolean {
@@ -75,16 +84,18 @@ function once(beacon: Beacon, value: Value, s: VerifierSettings, given: Given): 
   const amount = beacon.action === action.exit ? 0 : 1;
   const code = evaluate(value, {
     action: beacon.action, amount: amount, at: given.at, quality: given.quality, spent: used, lastAction: last === undefined ? 0 : last.action,
-    lastAt: last === undefined ? 0 : last.at, usesToday: notice === undefined ? 0 : notice.usesToday, zones: s.zones,
+    lastAt: last === undefined ? 0 : last.at, usesToday: notice === undefined ? 0 : notice.usesToday, zones: [beacon.zone],
   });
   if (code !== 0) return verdict(code, code === refusal.not_yet_valid ? value.notBefore : code === refusal.expired ? value.expires : 0);
-  const twice = last !== undefined && last.action === beacon.action && !hasInterval(value);
+  const twice = last !== undefined && last.action === beacon.action && !hasInterval(value, beacon.action);
   return verdict(twice ? refusal.pass_back : 0, last === undefined ? 0 : last.at);
 }
 
-function hasInterval(value: Value): boolean {
+/** Its rule says itself when it may come again: an interval, or for entry and exit their order. */
+function hasInterval(value: Value, act: number): boolean {
   const rule = decodeRule(value.rule);
-  return rule !== undefined && rule.list.some((c) => c[0] === clause.interval || c[0] === clause.passage);
+  const passes = act === action.enter || act === action.exit;
+  return rule !== undefined && rule.list.some((c) => c[0] === clause.interval || (passes && c[0] === clause.passage));
 }
 
 // ---- the handset's half -------------------------------------------------------------------------------------------------
