@@ -17,13 +17,17 @@ function className(name: string): string {
   return "application/vnd.kaisatsu." + name + "+cbor";
 }
 
-/** `{1: -9, ? 4: kid, 16: class}`: the protected header of everything signed. */
+/** `{1: -9, ? 4: kid, 16: class}`: the protected header of everything signed in a tap, where it is never sent. */
 export function signHeader(name: string, kid: Uint8Array | undefined): Uint8Array {
+  return typedHeader(className(name), kid);
+}
+/** The same with the type as it stands. */
+export function typedHeader(type: string, kid: Uint8Array | undefined): Uint8Array {
   const w = writer();
   writeMap(w, kid === undefined ? 2 : 3);
   writeInt(w, 1); writeInt(w, algorithm.esp256);
   if (kid !== undefined) { writeInt(w, 4); writeBytes(w, kid); }
-  writeInt(w, 16); writeText(w, className(name));
+  writeInt(w, 16); writeText(w, type);
   return finish(w);
 }
 

@@ -99,7 +99,8 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
 }
 
 const noBytes = new Uint8Array(0);
-const purpose = utf8("ks-env");
+const type = "ks-env";
+const purpose = utf8(type);
 
 /** A fresh secret and nonce for each envelope; `least` is the first padding step (1,024 through a till, else 0). */
 export interface Sealing { ephemeral: Uint8Array; nonce: Uint8Array; recipientKey: Uint8Array; least: number }
@@ -167,7 +168,7 @@ function outerHeader(): Uint8Array {
   const w = writer();
   writeMap(w, 2);
   writeInt(w, 1); writeInt(w, algorithm.a128gcm);
-  writeInt(w, 16); writeText(w, "application/vnd.kaisatsu.envelope+cbor");
+  writeInt(w, 16); writeText(w, type);
   return finish(w);
 }
 function agreementHeader(): Uint8Array {

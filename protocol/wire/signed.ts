@@ -7,24 +7,28 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { copy, equal } from "./bytes.js";
 import { done, finish, readBytes, readInt, readMap, readText, reader, writeBytes, writeInt, writeMap, writer } from "./cbor.js";
-import { decodeSign1, emptyMap, encodeSign1, sigStructure, signHeader } from "./cose.js";
+import { decodeSign1, emptyMap, encodeSign1, sigStructure, typedHeader } from "./cose.js";
 
-/** What may be signed outside a tap, by whom (`trust.md` §1). */
-export type SignedType = "role" | "revocation" | "configuration" | "status" | "status-delta" | "time" | "message" | "issuer" | "device";
+/** What may be signed outside a tap, and how its header says so: shortly, since each letter carries one (`trust.md` §2). */
+const typeNames = {
+  role: "ks-role", revocation: "ks-rev", configuration: "ks-cfg", status: "ks-list", "status-delta": "ks-delta", time: "ks-time", message: "ks-msg", issuer: "ks-iss",
+  device: "ks-dev",
+} as const;
+export type SignedType = keyof typeof typeNames;
 
-export interface SignedObject { type: string; /** 8 bytes. */ kid: Uint8Array; claims: Uint8Array; signature: Uint8Array }
+export interface SignedObject { type: SignedType; /** 8 bytes. */ kid: Uint8Array; claims: Uint8Array; signature: Uint8Array }
 
 const none = new Uint8Array(0);
-const typeStart = "application/vnd.kaisatsu.";
+const types = ["role", "revocation", "configuration", "status", "status-delta", "time", "message", "issuer", "device"] as const satisfies readonly SignedType[];
 
 /** What the signer signs. */
 export function objectToSign(type: SignedType, kid: Uint8Array, claims: Uint8Array): Uint8Array {
-  return sigStructure(signHeader(type, kid), none, claims);
+  return sigStructure(typedHeader(typeNames[type], kid), none, claims);
 }
 
 /** The untagged array, as it is sent; with `tagged` as it is stored or leaves the system. */
 export function encodeSigned(type: SignedType, kid: Uint8Array, claims: Uint8Array, signature: Uint8Array, tagged: boolean): Uint8Array {
-  return encodeSign1({ protectedHeader: signHeader(type, kid), unprotected: emptyMap, payload: claims, mark: signature }, tagged);
+  return encodeSign1({ protectedHeader: typedHeader(typeNames[type], kid), unprotected: emptyMap, payload: claims, mark: signature }, tagged);
 }
 
 /** The parts of a signed object, or undefined. The signature is not checked here. */
@@ -35,10 +39,10 @@ export function decodeSigned(bytes: Uint8Array): SignedObject | undefined {
   if (readMap(r) !== 3 || readInt(r) !== 1 || readInt(r) !== -9 || readInt(r) !== 4) return undefined;
   const kid = readBytes(r, 8);
   if (readInt(r) !== 16) return undefined;
-  const type = readText(r);
-  const end = type.length - "+cbor".length;
-  if (!done(r) || type.indexOf(typeStart) !== 0 || type.substring(end, type.length) !== "+cbor") return undefined;
-  return { type: type.substring(typeStart.length, end), kid: kid, claims: s.payload, signature: s.mark };
+  const name = readText(r);
+  if (!done(r)) return undefined;
+  for (const type of types) if (typeNames[type] === name) return { type: type, kid: kid, claims: s.payload, signature: s.mark };
+  return undefined;
 }
 
 /** A public key that may sign objects, found by its id. */
