@@ -61,7 +61,8 @@ function spoken(item: unknown, tags: boolean, depth: number): boolean {
 const other = new Decoder({ mapsAsObjects: false, useRecords: false });
 
 /** True when cbor-x, which Node uses for bulk behind our `scan`, reads these bytes as cborg does. Tags are not asked. */
-export function readAlike(bytes: Uint8Array): boolean {
+export function readAlike(given: Uint8Array): boolean {
+  const bytes = withoutMark(given);
   return JSON.stringify(plain(other.decode(bytes))) === JSON.stringify(plain(decodeStrictly(bytes)));
 }
 
