@@ -85,7 +85,9 @@ function powered(size: FlashSize, m: Medium): Flash {
       for (let i = 0; i < data.length; i++) m.pristine[start + i]! &= data[i]!;
       if (what !== undefined && "cut" in what) {
         const random = seeded(what.cut);
-        const whole = Math.floor(random() * (data.length / unit));
+        // The last unit holds the commit word: every other cut falls on it.
+        const units = data.length / unit;
+        const whole = random() < 0.5 ? units - 1 : Math.floor(random() * units);
         for (let u = 0; u < whole; u++) program(start + u * unit, data, u * unit);
         tearUnit(start + whole * unit, data, whole * unit, random);
         throw powerIsOff();

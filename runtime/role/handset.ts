@@ -29,6 +29,7 @@ export type HandsetEvent =
   | { event: "reversed"; valueId: Uint8Array; counter: number }
   /** The handset said no by itself: `asking.nothing_to_show`, `.declined` or `.not_trusted`. */
   | { event: "declined"; what: number }
+  | { event: "fault"; message: string }
   | { event: "done" };
 
 export interface Handset {
@@ -108,23 +109,23 @@ function perform(h: Handset, e: HolderEffect): HolderInput | undefined {
       writeLine(h);
       if (decodeAsk(e.bytes) > asking.certificate) tell(h, { event: "declined", what: decodeAsk(e.bytes) });
       return undefined;
-    case "sign": return { type: "signed", number: e.number, signature: h.board.keys.sign("value " + hex(e.key), e.message) };
+    case "sign": return { type: "signed", number: e.number, signature: attempt(h, () => h.board.keys.sign("value " + hex(e.key), e.message)) };
     case "store": return { type: store(h, e) ? "stored" : "store_failed" };
-    case "keep_certificate": keepCertificate(h.wallet, e.id, e.certificate); return undefined;
+    case "keep_certificate": attempt(h, () => keepCertificate(h.wallet, e.id, e.certificate)); return undefined;
     case "resolved":
-      resolveReceipt(h.wallet, e.valueId, e.counter, e.outcome);
+      attempt(h, () => resolveReceipt(h.wallet, e.valueId, e.counter, e.outcome));
       tell(h, { event: "resolved", valueId: e.valueId, counter: e.counter, outcome: e.outcome });
       return undefined;
     case "walk_again":
       // The gate opened and he is still outside: the receipt's question is open again, and the answer is no.
-      resolveReceipt(h.wallet, e.valueId, e.counter, "unresolved");
+      attempt(h, () => resolveReceipt(h.wallet, e.valueId, e.counter, "unresolved"));
       tell(h, { event: "walk_again", valueId: e.valueId, counter: e.counter });
       return undefined;
     case "store_reversal":
-      storeReversal(h.wallet, e.valueId, e.counter, e.reversal, e.proof);
+      attempt(h, () => storeReversal(h.wallet, e.valueId, e.counter, e.reversal, e.proof));
       tell(h, { event: "reversed", valueId: e.valueId, counter: e.counter });
       return undefined;
-    case "show_certificate": showCertificate(h.wallet, e.valueId); return undefined;
+    case "show_certificate": attempt(h, () => showCertificate(h.wallet, e.valueId)); return undefined;
     case "show": tell(h, { event: "shown", code: e.code, since: e.since, help: e.help }); return undefined;
     case "ask_person":
       tell(h, {
@@ -137,14 +138,20 @@ function perform(h: Handset, e: HolderEffect): HolderInput | undefined {
 
 /** Not stored means not acknowledged: the terminal's receipt lapses. */
 function store(h: Handset, e: HolderEffect & { do: "store" }): boolean {
+  const stored = attempt(h, () => { storeReceipt(h.wallet, e.valueId, e.receipt, e.proof, e.certificate, "unresolved"); return true; });
+  if (stored === true) tell(h, { event: "stored", valueId: e.valueId, counter: e.counter });
+  return stored === true;
+}
+
+/** Does something with storage, keys or line; when that fails it is said, and the answer is undefined. Other errors are not ours. */
+function attempt<T>(h: Handset, work: () => T): T | undefined {
   try {
-    storeReceipt(h.wallet, e.valueId, e.receipt, e.proof, e.certificate, "unresolved");
+    return work();
   } catch (error) {
     if ((error as BoardError).kind === undefined) throw error;
-    return false;
+    tell(h, { event: "fault", message: (error as BoardError).message });
+    return undefined;
   }
-  tell(h, { event: "stored", valueId: e.valueId, counter: e.counter });
-  return true;
 }
 
 function tell(h: Handset, e: HandsetEvent): void {

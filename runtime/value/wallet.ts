@@ -4,10 +4,12 @@
  * Every change is one cell write, durable before it is acted on. The newest receipt never goes back to an older one, and a
  * receipt that waits for its outcome asks its holder one question: were you let through?
  */
-import { readCell, writeCell, type Cells } from "../journal/cells.js";
+import { dropCell, readCell, writeCell, type Cells } from "../journal/cells.js";
+import { boardFault } from "../journal/store.js";
 import type { HeldCertificate } from "../../protocol/session/book.js";
 import type { Held, Wallet } from "../../protocol/session/holder.js";
 import { assert } from "../../protocol/assert.js";
+import { limits } from "../../protocol/limits.js";
 import { equal, hex } from "../../protocol/wire/bytes.js";
 import { decodeTerminalCertificate, type SignedClaims } from "../../protocol/wire/certificate.js";
 import {
@@ -48,6 +50,8 @@ export interface WalletValue {
 export interface WalletState { readonly cells: Cells; values: WalletValue[]; /** Chosen for the next tap; undefined: the first that fits. */ chosen: Uint8Array | undefined; intent: number; profile: "A" | "B" | undefined }
 
 const receiptsMax = 64;
+/** Certificates of terminals met; the one met longest ago makes room. */
+const certificatesMax = 64;
 
 export function openWallet(cells: Cells): WalletState {
   const w: WalletState = { cells: cells, values: [], chosen: undefined, intent: intent.use, profile: undefined };
@@ -65,18 +69,20 @@ function orEmpty(bytes: Uint8Array | undefined): Uint8Array {
   return bytes === undefined ? new Uint8Array(0) : bytes;
 }
 
-/** Takes a delivered value, durably. The same again changes nothing; false for one that does not read. */
+/** Takes a delivered value, durably. The same again changes nothing; false for one that does not read. Throws a `BoardError`: `full`. */
 export function addValue(w: WalletState, name: string, signed: SignedClaims, issuerPart: Uint8Array, grant: Grant | undefined): boolean {
   const value = decodeValue(signed.claims);
   if (value === undefined) return false;
   if (valueOf(w, value.valueId) !== undefined) return true;
+  if (w.values.length >= limits.listItemsMax) throw boardFault("full", "The wallet is full: remove values that have ended.");
   const kept: WalletValue = { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: [], grantReceipts: [], showCertificate: false };
-  w.values.push(kept);
   keep(w, kept);
   const list = writer();
-  writeArray(list, w.values.length);
+  writeArray(list, w.values.length + 1);
   for (const v of w.values) writeBytes(list, v.value.valueId);
+  writeBytes(list, value.valueId);
   writeCell(w.cells, "values", finish(list));
+  w.values.push(kept);
   return true;
 }
 
@@ -113,15 +119,24 @@ function chainOf(w: WalletState, id: Uint8Array): { value: WalletValue; chain: K
   return { value: granted!, chain: granted!.grantReceipts };
 }
 
-/** Durable as newest when this returns. The counter only rises. */
+/** Durable as newest when this returns; when that fails nothing has changed. The counter only rises. */
 export function storeReceipt(w: WalletState, id: Uint8Array, receipt: Uint8Array, proof: Uint8Array, certificate: SignedClaims | undefined, state: string): void {
   const found = chainOf(w, id);
   const before = newestOf(found.chain);
   assert(before === undefined || decodeReceipt(before.receipt)!.counter < decodeReceipt(receipt)!.counter, "a stored receipt is newer than the last");
+  const all = found.chain.slice();
+  const shown = found.value.showCertificate;
+  if (found.chain.length >= receiptsMax) found.chain.shift();
   found.chain.push({ receipt: receipt, proof: proof, certificate: certificate, state: state, reversal: undefined });
-  if (found.chain.length > receiptsMax) found.chain.shift();
   found.value.showCertificate = false;
-  keep(w, found.value);
+  try {
+    keep(w, found.value);
+  } catch (error) {
+    found.chain.splice(0);
+    for (const kept of all) found.chain.push(kept);
+    found.value.showCertificate = shown;
+    throw error;
+  }
 }
 
 export function resolveReceipt(w: WalletState, id: Uint8Array, counter: number, outcome: string): void {
@@ -146,20 +161,25 @@ export function showCertificate(w: WalletState, id: Uint8Array): void {
   keep(w, found.value);
 }
 
-/** A certificate that was met and checked. */
+/** A certificate that was met and checked. Receipts keep those that prove them themselves. */
 export function keepCertificate(w: WalletState, id: Uint8Array, c: HeldCertificate): void {
-  const name = "terminal " + hex(id);
-  if (readCell(w.cells, name) === undefined) writeCell(w.cells, name, encodeSignedClaims(c.signed.kid, c.signed.claims, c.signed.signature));
+  const name = certificateCell + hex(id);
+  if (readCell(w.cells, name) !== undefined) return;
+  const met = w.cells.values.filter((cell) => cell.name.indexOf(certificateCell) === 0);
+  for (let i = 0; i <= met.length - certificatesMax; i++) dropCell(w.cells, met[i]!.name);
+  writeCell(w.cells, name, encodeSignedClaims(c.signed.kid, c.signed.claims, c.signed.signature));
 }
+const certificateCell = "terminal ";
 
 // ---- what the holder asks ---------------------------------------------------------------------------------------------------
 
 /** The wallet as the holder sees it. `revokedTerminals`: ids that a revocation names. */
 export function walletView(w: WalletState, revokedTerminals: readonly Uint8Array[]): Wallet {
   return {
-    choose: (hello) => choose(w, hello),
+    // What cannot be written any more, or was damaged, may be older than it was: a state is not shown twice.
+    choose: (hello) => (w.cells.fault === undefined ? choose(w, hello) : undefined),
     certificate: (id) => {
-      const signed = decodeSignedClaims(orEmpty(readCell(w.cells, "terminal " + hex(id))));
+      const signed = decodeSignedClaims(orEmpty(readCell(w.cells, certificateCell + hex(id))));
       const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
       return signed === undefined || decoded === undefined ? undefined : { signed: signed, decoded: decoded };
     },
