@@ -80,8 +80,10 @@ function opened(bytes: Uint8Array): unknown {
 
 /** The fields as indented lines for people. */
 export function printed(found: Inspected): string[] {
-  return [`${found.is}, ${found.bytes} bytes`, ...lines(found.fields, "  ")];
+  return [`${found.is}, ${size(found.bytes)}`, ...lines(found.fields, "  ")];
 }
+
+const size = (bytes: number): string => `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
 
 function lines(x: object, indent: string): string[] {
   return Object.entries(x).flatMap(([name, field]) => line(name, field, indent));
@@ -92,11 +94,11 @@ function line(name: string, field: unknown, indent: string): string[] {
   if (Array.isArray(field)) return [`${indent}${name}: ${field.length === 0 ? "none" : field.join(", ")}`];
   if (field !== null && typeof field === "object" && "is" in field) {
     const inner = field as Inspected;
-    return [`${indent}${name}: ${inner.is}, ${inner.bytes} bytes`, ...lines(inner.fields, indent + "  ")];
+    return [`${indent}${name}: ${inner.is}, ${size(inner.bytes)}`, ...lines(inner.fields, indent + "  ")];
   }
   if (field !== null && typeof field === "object") return [`${indent}${name}:`, ...lines(field, indent + "  ")];
   return [`${indent}${name}: ${typeof field === "number" ? worded(name, field) : typeof field === "string" ? visible(field) : JSON.stringify(field)}`];
 }
 
 /** Text from outside, without what would move a console's cursor. */
-const visible = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
+const visible = (text: string): string => (text === "" ? "(empty)" : text).replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
