@@ -14,7 +14,8 @@ function setUp(t: Meeting, crypto: Crypto): boolean {
   const withCertified = crypto.agree(t.secret, certificate.decoded.agreementKey);
   const withEphemeral = t.hello.nonce.length === 32 ? crypto.agree(t.secret, pointFromX(t.hello.nonce)) : undefined;
   if (own === undefined || withCertified === undefined || withEphemeral === undefined) return false;
-  t.transcript = transcriptA(crypto, t.helloBytes, crypto.sha256(certificate.signed.claims), own.subarray(1));
+  t.ephemeral = own.subarray(1);
+  t.transcript = transcriptA(crypto, t.helloBytes, crypto.sha256(certificate.signed.claims), t.ephemeral);
   t.channel = channel(crypto, t.transcript, withCertified, withEphemeral);
   return true;
 }
@@ -34,7 +35,7 @@ function presentation(t: Meeting, crypto: Crypto): Uint8Array {
     proof: t.proof, acknowledged: t.acknowledged, undone: held.intent === m.intent.use ? held.undone : undefined,
     certificate: held.showCertificate && held.newest !== undefined ? held.newest.certificate : undefined,
   });
-  return m.encodePresentation(crypto.publicKey(t.secret)!.subarray(1), sealMessage(crypto, t.channel!.toTerminal, 0, m.type.presentation, shown));
+  return m.encodePresentation(t.ephemeral, sealMessage(crypto, t.channel!.toTerminal, 0, m.type.presentation, shown));
 }
 
 /** A message may have been lost, so the indices after the expected one are tried, too; each opens once. */

@@ -185,7 +185,7 @@ function greeted(h: Holder, bytes: Uint8Array, version: number, secret: Uint8Arr
   if ((hello.offer & (held.profile === "A" ? m.offer.profileA : m.offer.profileB)) === 0) return unsupported(h);
   h.meeting = {
     hello: hello, helloBytes: bytes, secret: secret, held: held, newest: held.newest === undefined ? undefined : decodeReceipt(held.newest.receipt), certificate: undefined,
-    certificateKept: false, transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
+    certificateKept: false, ephemeral: none, transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
   };
   if (held.profile === "B") return ask(h, { trusted: true, warning: false, most: 0 }, given);
   const known = given.wallet.certificate(hello.terminal);
@@ -221,7 +221,7 @@ function certified(h: Holder, bytes: Uint8Array, given: HolderGiven): HolderEffe
 
 function trust(h: Holder, certificate: HeldCertificate, given: HolderGiven): HolderEffect[] {
   const t = h.meeting!;
-  const found = checkCertificate(certificate, t.hello, t.held, h.settings, given);
+  const found = checkCertificate(certificate, t.certificateKept, t.hello, t.held, h.settings, given);
   if (!found.trusted) return decline(h, m.asking.not_trusted);
   t.certificate = certificate;
   return ask(h, found, given);

@@ -18,6 +18,8 @@ export interface Meeting {
   certificate: HeldCertificate | undefined;
   /** The certificate was handed to the wallet, or was there before. */
   certificateKept: boolean;
+  /** A: x of the handset's own fresh key. */
+  ephemeral: Uint8Array;
   transcript: Uint8Array;
   channel: Channel | undefined;
   proof: Uint8Array;

@@ -2,7 +2,7 @@
  * Taps as dialogues: what a holder, a handset and a terminal do together, and what must be refused (S1, U7; `tap.md` §3, §8).
  */
 import { expect, test } from "vitest";
-import { card, coupons, makePhone, makeStation, makeWorld, shownTo, tap, ticket } from "./world.js";
+import { card, coupons, makePhone, makeProvider, makeStation, makeWorld, shownTo, tap, ticket, trustOf } from "./world.js";
 import { newestReceipt } from "../../runtime/value/wallet.js";
 import { refusal } from "../../protocol/refusal.js";
 
@@ -52,4 +52,17 @@ test("S1: the next in the queue is greeted at once after somebody was let throug
     expect(w.clock.monotonicMs() - came).toBeLessThan(100);
   }
   expect(gate.codes()).toEqual([0, 0]);
+});
+
+test("a certificate that the handset kept is believed no longer than its signer is", () => {
+  const w = makeWorld();
+  const gate = makeStation(w);
+  const phone = makePhone(w, coupons(w, 5));
+  tap(phone, gate);
+  phone.trust = trustOf(makeProvider("another"));
+  tap(phone, gate);
+  phone.trust = trustOf(w.provider);
+  tap(phone, gate);
+  expect(gate.codes()).toEqual([0, 0]);
+  expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(2);
 });
