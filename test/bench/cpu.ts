@@ -76,7 +76,7 @@ async function run(o: Options): Promise<Table[]> {
   ];
   const found = cases.map(([what, crypto, bare, earlier, count]) => {
     o.say(`  ${what.trim()}`);
-    return { what, compared: compare(crypto, bare, earlier, count, crypto === nodeCrypto ? 400 : 10) };
+    return { what, compared: compare(crypto, bare, earlier, count, crypto === nodeCrypto ? (o.quick ? 400 : 1200) : 10) };
   });
   const single = interleaved(rounds / 10, operations.map(([, , work]) => work), 10, spent);
   return [

@@ -4,6 +4,9 @@
 import { expect, test } from "vitest";
 import { card, coupons, makePhone, makeProvider, makeStation, makeWorld, shownTo, tap, ticket, trustOf } from "./world.js";
 import { newestReceipt } from "../../runtime/value/wallet.js";
+import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
+import { nodeCrypto } from "../../protocol/crypto/node/node.js";
+import { channel } from "../../protocol/session/transcript.js";
 import { refusal } from "../../protocol/refusal.js";
 
 test("S1: a ticket opens the gate, and never again", () => {
@@ -65,4 +68,13 @@ test("a certificate that the handset kept is believed no longer than its signer 
   tap(phone, gate);
   expect(gate.codes()).toEqual([0, 0]);
   expect(newestReceipt(phone.wallet.values[0]!)!.after).toBe(2);
+});
+
+test.each([nodeCrypto, nobleCrypto])("the two keys of a tap are HKDF-SHA-256 with the transcript as salt (RFC 5869; tap.md §2)", (crypto) => {
+  const [transcript, certified, ephemeral] = [1, 2, 3].map((n) => new Uint8Array(32).fill(n));
+  const secret = new Uint8Array([...certified!, ...ephemeral!]);
+  const info = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const keys = channel(crypto, transcript!, certified!, ephemeral!);
+  expect(keys.toTerminal).toEqual(crypto.hkdf(secret, transcript!, info("kaisatsu 1A h>t"), 16));
+  expect(keys.toHandset).toEqual(crypto.hkdf(secret, transcript!, info("kaisatsu 1A t>h"), 16));
 });
