@@ -39,7 +39,7 @@ export const limits = {
   envelopeToHandsetBytesMax: 16384,
   /** Journal entries in one batch: about 200 finished records fill an envelope. */
   batchEntriesMax: 200,
-  /** A signed status list as it travels: a million values with one in a hundred set need 15 KB. */
+  /** A signed status list as it travels, and its bits unpacked (four values a byte): a million values with one in a hundred set need 15 KB. */
   statusListBytesMax: 1048576,
   kindsMax: 16,
   /** Clauses of one rule. */

@@ -296,7 +296,7 @@ function readGaps(r: Reader): number[] {
   for (let i = 0; i < bytes.length; i++) {
     if (gap === 0 && bytes[i] === 128) fail(r);
     gap = gap * 128 + (bytes[i]! & 127);
-    if (gap > 1e9) { fail(r); return []; }
+    if (next + gap >= limits.statusListBytesMax * 4) { fail(r); return []; } // Two bits a value: no list reaches further.
     if (bytes[i]! >= 128) continue;
     indices.push(next + gap);
     next += gap + 1;
