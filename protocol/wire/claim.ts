@@ -21,11 +21,15 @@ function grouped(text: string): string {
   return out;
 }
 
-/** Weighted sum: finds one wrong character and two swapped neighbours. */
+/** A sum in GF(32), each step multiplied by x: any one wrong character changes it, and so do any two swapped neighbours. */
 function checkOf(text: string): number {
-  let sum = 0;
-  for (let i = 0; i < 19; i++) sum = (sum * 3 + alphabet.indexOf(text[i]!) + 1) % 32;
+  let sum = 1;
+  for (let i = 0; i < 19; i++) sum = timesX(sum ^ alphabet.indexOf(text[i]!));
   return sum;
+}
+/** Modulo x^5 + x^2 + 1. */
+function timesX(n: number): number {
+  return n < 16 ? n * 2 : (n * 2) ^ 0x25;
 }
 
 /** The 20 characters of a typed code, or undefined when a character is wrong. I, L and O are read as 1, 1 and 0. */
