@@ -2,12 +2,13 @@
  * The operator API as one table: path, what it does, what it takes. HTTP routes and the OpenAPI document are both made from
  * it, so they cannot differ.
  */
+import { sql } from "kysely";
 import { audit, recordingAt, Wrong, type Context } from "./context.js";
-import { transact } from "./database.js";
+import { transact, type Tables } from "./database.js";
 import { importList, type ImportFormat } from "./import.js";
 import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
-import { addMember, revokeHandset } from "./people.js";
+import { addMember, reopenMember, revokeHandset, userIdOrWrong } from "./people.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct, type Sale } from "./products.js";
 import { declareLost, readTerminal, restoreTerminal, revokeTerminal, suspendTerminal } from "./suspension.js";
 import { setStatus, type State } from "./status.js";
@@ -17,6 +18,8 @@ import { resolveCase } from "./use.js";
 type Schema = Record<string, unknown>;
 export interface Route {
   method: "get" | "post"; path: string; summary: string; body?: Schema; query?: Schema;
+  /** It writes its own line into the audit log, with the reason. */
+  audits?: true;
   run(c: Context, input: { body: unknown; query: Record<string, string>; path: Record<string, string> }): Promise<unknown>;
 }
 
@@ -25,13 +28,31 @@ const word = { type: "string", pattern: "^[A-Za-z0-9@._+-]{1,80}$" };
 const count = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 const object = (required: string[], properties: Record<string, unknown>): Schema => ({ type: "object", additionalProperties: false, required, properties });
 const why = object(["why"], { why: text });
+/** Seconds, milliseconds and counts of `Settings`. */
+const settings = object([], Object.fromEntries(["reopen", "resumeSeconds", "passageMs", "freshSeconds", "offlineSeconds", "reducedSeconds", "usesADay", "boxADay"].map((name) => [name, count])));
 const taken = object(["kind", "action", "zone"], { kind: word, action: { type: "integer", minimum: 1, maximum: 4 }, zone: count });
+
+/** Lists come in pages of at most a thousand: the next one begins after the last row's id, newest-first ones before its number. */
+const limit = { type: "integer", minimum: 1, maximum: 1000 };
+const forward = { after: text, limit };
+const backward = { before: { type: "integer", minimum: 0 }, limit };
+const limitOf = (query: Record<string, string>): number => Number(query["limit"] ?? 1000);
+const beforeOf = (query: Record<string, string>): number => Number(query["before"] ?? Number.MAX_SAFE_INTEGER);
+
+/** Rows of a table in the order of its key. */
+function listed<T extends keyof Tables & string>(path: string, summary: string, table: T, key: keyof Tables[T] & string, columns: (keyof Tables[T] & string)[]): Route {
+  return {
+    method: "get", path, summary, query: forward,
+    run: (c, { query }) => sql`select ${sql.join(columns.map((x) => sql.ref(x)))} from ${sql.table(table)} where ${sql.ref(key)} > ${query["after"] ?? ""} order by ${sql.ref(key)} limit ${limitOf(query)}`
+      .execute(c.db).then((r) => r.rows),
+  };
+}
 
 export const routes: Route[] = [
   { method: "post", path: "/api/merchants", summary: "Add or rename a merchant", body: object(["merchant", "name"], { merchant: word, name: text }), run: (c, { body }) => addMerchant(c, body as { merchant: string; name: string }) },
-  { method: "get", path: "/api/merchants", summary: "Merchants", run: (c) => c.db.selectFrom("merchant").selectAll().execute() },
+  listed("/api/merchants", "Merchants", "merchant", "merchant_id", ["merchant_id", "name"]),
   { method: "post", path: "/api/issuers", summary: "Add or rename an issuer", body: object(["issuer", "name"], { issuer: word, name: text }), run: (c, { body }) => addIssuer(c, body as { issuer: string; name: string }) },
-  { method: "get", path: "/api/issuers", summary: "Issuers", run: (c) => c.db.selectFrom("issuer").selectAll().execute() },
+  listed("/api/issuers", "Issuers", "issuer", "issuer_id", ["issuer_id", "name", "public_key"]),
   {
     method: "post", path: "/api/products", summary: "Add or change a product: ticket, coupon book or prepaid card", run: (c, { body }) => addProduct(c, body as NewProduct),
     body: object(["product", "name", "kind", "sort", "price", "until", "issuer"], {
@@ -41,28 +62,30 @@ export const routes: Route[] = [
       issuer: word, merchantShare: { type: "integer", minimum: 0, maximum: 10_000 }, grantUses: count,
     }),
   },
-  { method: "get", path: "/api/products", summary: "Products", run: (c) => c.db.selectFrom("product").selectAll().execute() },
+  listed("/api/products", "Products", "product", "product_id", [
+    "product_id", "name", "kind", "unit", "most", "price", "currency", "zones", "rule", "valid_until", "offline", "flags", "issuer_id", "merchant_share", "grant_uses",
+  ]),
   {
     method: "post", path: "/api/members", summary: "Add a member; answers the recovery code, shown once", body: object(["user", "password"], { user: word, password: { type: "string", minLength: 10, maxLength: 128 }, phone: { type: "string", maxLength: 40 } }),
     run: async (c, { body }) => { const x = body as { user: string; password: string; phone?: string }; return { recovery: await addMember(c, { user: x.user, password: x.password, phone: x.phone ?? "" }) }; },
   },
-  { method: "get", path: "/api/members", summary: "Members, without passwords", run: (c) => c.db.selectFrom("member").select(["user_id", "wrong", "blocked_until", "created_at"]).execute() },
-  { method: "get", path: "/api/handsets", summary: "Handsets", run: (c) => c.db.selectFrom("handset").select(["kid", "user_id", "key_class", "revoked", "created_at"]).execute() },
+  listed("/api/members", "Members, without passwords", "member", "user_id", ["user_id", "wrong", "wrong_in_row", "blocked_until", "verified", "created_at"]),
+  { method: "post", path: "/api/members/:user/reopen", summary: "Open an account that too many wrong passwords or codes closed", run: (c, { path }) => reopenMember(c, path["user"]!) },
+  listed("/api/handsets", "Handsets", "handset", "kid", ["kid", "user_id", "key_class", "revoked", "created_at"]),
   { method: "post", path: "/api/handsets/:kid/revoke", summary: "A handset is believed no longer", run: (c, { path }) => transact(c.db, (tx) => revokeHandset(c, tx, path["kid"]!)) },
   {
     method: "post", path: "/api/terminals", summary: "Add a terminal; answers its claim code: one use, 24 hours", run: (c, { body }) => addTerminal(c, body as NewTerminal),
     body: object(["name", "role", "merchant", "zones", "takes"], {
       name: text, role: { enum: ["gate", "till"] }, merchant: word, zones: { type: "array", maxItems: 16, items: count }, takes: { type: "array", maxItems: 16, items: taken },
       tariffs: { type: "array", maxItems: 16, items: object(["kind", "price"], { kind: word, price: count }) }, currency: { type: "string", pattern: "^[A-Z]{3}$" }, most: count,
-      profileB: { type: "boolean" }, settings: { type: "object", additionalProperties: count },
+      profileB: { type: "boolean" }, settings,
     }),
   },
+  listed("/api/terminals", "Terminals: enrolled, seen, confirmed; suspended 1, revoked 2", "terminal", "terminal_id", [
+    "terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "gap", "boot", "suspended", "seen_at", "configuration_number",
+  ]),
   {
-    method: "get", path: "/api/terminals", summary: "Terminals: enrolled, seen, confirmed, suspended",
-    run: (c) => c.db.selectFrom("terminal").select(["terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "boot", "suspended", "seen_at", "configuration_number"]).execute(),
-  },
-  {
-    method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: { type: "object", additionalProperties: count },
+    method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: settings,
     run: (c, { path, body }) => transact(c.db, async (tx) => {
       const t = await readTerminal(tx, path["id"]!);
       await tx.updateTable("terminal").set({ settings: JSON.stringify({ ...(JSON.parse(t.settings) as Settings), ...(body as Partial<Settings>) }) }).where("terminal_id", "=", path["id"]!).execute();
@@ -70,19 +93,19 @@ export const routes: Route[] = [
     }),
   },
   {
-    method: "post", path: "/api/terminals/:id/suspend", summary: "A terminal is not believed until it is restored: no renewal; what it records is kept and does not count", body: why,
+    method: "post", path: "/api/terminals/:id/suspend", summary: "A terminal is not believed until it is restored: no renewal; what it records is kept and does not count", audits: true, body: why,
     run: (c, { path, body }) => transact(c.db, (tx) => suspendTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
   },
   {
-    method: "post", path: "/api/terminals/:id/restore", summary: "A suspended terminal is believed again, and what it recorded meanwhile counts", body: why,
+    method: "post", path: "/api/terminals/:id/restore", summary: "A suspended terminal is believed again, and what it recorded meanwhile counts", audits: true, body: why,
     run: (c, { path, body }) => transact(c.db, (tx) => restoreTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
   },
   {
-    method: "post", path: "/api/terminals/:id/revoke", summary: "A terminal is stolen or gone: never believed again; handsets and neighbours are told", body: why,
+    method: "post", path: "/api/terminals/:id/revoke", summary: "A terminal is stolen or gone: never believed again; handsets and neighbours are told", audits: true, body: why,
     run: (c, { path, body }) => transact(c.db, (tx) => revokeTerminal(c, tx, path["id"]!, (body as { why: string }).why)),
   },
   {
-    method: "post", path: "/api/terminals/:id/lost", summary: "Entries up to this sequence will never come", body: object(["through", "why"], { through: count, why: text }),
+    method: "post", path: "/api/terminals/:id/lost", summary: "Entries up to this sequence will never come", audits: true, body: object(["through", "why"], { through: count, why: text }),
     run: (c, { path, body }) => transact(c.db, async (tx) => { const x = body as { through: number; why: string }; return { confirmed: await declareLost(c, tx, path["id"]!, x.through, x.why) }; }),
   },
   {
@@ -94,37 +117,48 @@ export const routes: Route[] = [
     run: (c, { body }) => { const x = body as { format: ImportFormat; list: string; products?: Record<string, string> }; return importList(c, x.format, x.list, x.products); },
   },
   {
-    method: "get", path: "/api/values", summary: "Issued values, newest first", query: { user: word },
+    method: "get", path: "/api/values", summary: "Issued values, newest first", query: { user: word, ...backward },
     run: (c, { query }) => {
-      const all = c.db.selectFrom("issued").select(["value_id", "product_id", "user_id", "reference", "name", "status", "issued_at", "grant_id"]).orderBy("issued_at", "desc").limit(1000);
-      return (query["user"] === undefined ? all : all.where("user_id", "=", query["user"])).execute();
+      const all = c.db.selectFrom("issued").select(["status_index as number", "value_id", "product_id", "user_id", "reference", "name", "status", "issued_at", "grant_id", "handset", "held"])
+        .where("status_index", "<", beforeOf(query)).orderBy("status_index", "desc").limit(limitOf(query));
+      return (query["user"] === undefined ? all : all.where("user_id", "=", userIdOrWrong(query["user"]))).execute();
     },
   },
   {
-    method: "post", path: "/api/values/:id/status", summary: "Revoke, suspend or restore a value", body: object(["state", "why"], { state: { enum: ["valid", "revoked", "suspended"] }, why: text }),
+    method: "post", path: "/api/values/:id/status", summary: "Revoke, suspend or restore a value", audits: true, body: object(["state", "why"], { state: { enum: ["valid", "revoked", "suspended"] }, why: text }),
     run: (c, { path, body }) => transact(c.db, async (tx) => {
       const x = body as { state: State; why: string };
       await audit(tx, "operator", `${path["id"]} ${x.state}: ${x.why}`, c.now());
       await setStatus(c, tx, path["id"]!, x.state);
+      if (x.state === "valid") await tx.updateTable("value").set({ suspended: 0 }).where("value_id", "=", path["id"]!).execute();
     }),
   },
-  { method: "get", path: "/api/uses", summary: "Uses of values, newest first", query: { value: word }, run: (c, { query }) => {
-    const all = c.db.selectFrom("value_use").select(["use_id", "value_id", "counter", "terminal", "tap", "state", "charged", "journal", "acknowledged", "case_id"]).orderBy("counter", "desc").limit(1000);
+  { method: "get", path: "/api/uses", summary: "Uses of values, last heard of first", query: { value: word, ...backward }, run: (c, { query }) => {
+    const all = c.db.selectFrom("value_use").select([sql<number>`value_use.rowid`.as("number"), "use_id", "value_id", "counter", "terminal", "finisher", "tap", "state", "charged", "journal", "acknowledged", "case_id"])
+      .where(sql<boolean>`value_use.rowid < ${beforeOf(query)}`).orderBy(sql`value_use.rowid`, "desc").limit(limitOf(query));
     return (query["value"] === undefined ? all : all.where("value_id", "=", query["value"])).execute();
   } },
-  { method: "get", path: "/api/cases", summary: "Double-use cases with both receipts as evidence", run: (c) => c.db.selectFrom("double_use_case").selectAll().execute() },
+  listed("/api/cases", "Double-use cases with both receipts as evidence", "double_use_case", "case_id", [
+    "case_id", "value_id", "counter", "first_use", "second_use", "first_evidence", "second_evidence", "opened_at", "decided",
+  ]),
   {
-    method: "post", path: "/api/cases/:id", summary: "Decide a double-use case", body: object(["merchant"], { merchant: { type: "boolean" }, bearer: text }),
+    method: "post", path: "/api/cases/:id", summary: "Decide a double-use case", audits: true, body: object(["merchant"], { merchant: { type: "boolean" }, bearer: { type: "string", pattern: "^(issuer|loss)/[A-Za-z0-9@._+-]{1,80}$" } }),
     run: (c, { path, body }) => transact(c.db, async (tx) => {
       const x = body as { merchant: boolean; bearer?: string };
       const known = await tx.selectFrom("double_use_case").select("case_id").where("case_id", "=", path["id"]!).executeTakeFirst();
       if (known === undefined) throw new Wrong("case_unknown", `There is no case ${path["id"]}.`, 404);
-      await audit(tx, "operator", `case ${path["id"]} decided`, c.now());
-      return await resolveCase(tx, path["id"]!, x.merchant ? { merchant: true, bearer: x.bearer ?? "loss/double_use" } : { merchant: false }, recordingAt(c.now()));
+      const bearer = x.bearer ?? "loss/double_use";
+      const issuer = bearer.startsWith("issuer/") ? await tx.selectFrom("issuer").select("issuer_id").where("issuer_id", "=", bearer.slice(7)).executeTakeFirst() : undefined;
+      if (bearer.startsWith("issuer/") && issuer === undefined) throw new Wrong("issuer_unknown", `There is no issuer ${bearer.slice(7)} to bear it.`, 404);
+      await audit(tx, "operator", `case ${path["id"]} decided ${x.merchant ? `for the merchant, borne by ${bearer}` : "against the merchant"}`, c.now());
+      const answer = await resolveCase(tx, path["id"]!, x.merchant ? { merchant: true, bearer: issuer === undefined ? bearer : bearer + "/{d}" } : { merchant: false }, recordingAt(c.now()));
+      if (typeof answer !== "string") throw new Wrong("case_decided", `Case ${path["id"]} was decided before, otherwise: a decision stays.`, 409);
+      return { decided: answer };
     }),
   },
-  { method: "get", path: "/api/incidents", summary: "Lies, copies and contradictions, newest first", run: (c) => c.db.selectFrom("incident").selectAll().orderBy("incident_id", "desc").limit(1000).execute() },
-  { method: "get", path: "/api/refusals", summary: "How often terminals said no, by code", run: (c) => c.db.selectFrom("refused").selectAll().execute() },
+  { method: "get", path: "/api/incidents", summary: "Lies, copies and contradictions, newest first", query: backward, run: (c, { query }) => c.db.selectFrom("incident").selectAll().where("incident_id", "<", beforeOf(query)).orderBy("incident_id", "desc").limit(limitOf(query)).execute() },
+  { method: "get", path: "/api/audit", summary: "What operators and the host did, newest first; each head binds all before it", query: backward, run: (c, { query }) => c.db.selectFrom("audit").selectAll().where("number", "<", beforeOf(query)).orderBy("number", "desc").limit(limitOf(query)).execute() },
+  { method: "get", path: "/api/refusals", summary: "How often terminals said no, by code", run: (c) => c.db.selectFrom("refused").select(["code", (e) => e.fn.sum<number>("times").as("times")]).groupBy("code").execute() },
   {
     method: "get", path: "/api/ledger", summary: "Trial balance of a currency, and the checks of the books", query: { currency: { type: "string", pattern: "^[A-Z]{3}$" } },
     run: async (c, { query }) => ({

@@ -35,7 +35,7 @@ type Sender = { kind: "terminal"; row: TerminalRow; agreementKey: Uint8Array } |
 /** Counts what came of envelopes, for the metrics. */
 export type Count = (result: "taken" | "repeated" | "refused" | "limited") => void;
 /** False for a sender that asks too often. */
-export type Admit = (kid: string) => boolean;
+export type Admit = (kid: string, type: number) => boolean;
 
 /** Answers the envelope for the sender, or undefined: say nothing but 400. */
 export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count, admit: Admit = () => true): Promise<Uint8Array | undefined> {
@@ -44,7 +44,7 @@ export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array
   const message = letter === undefined || sender === undefined ? undefined : verifyMessage(c.crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
   if (sender === undefined) sameWork(c);
   if (letter === undefined || sender === undefined || message === undefined) { count("refused"); return undefined; }
-  if (!admit(toHex(letter.kid))) { count("limited"); return undefined; }
+  if (!admit(toHex(letter.kid), message.type)) { count("limited"); return undefined; }
   if (isWaiting(message.type)) return await relay(c, broker, sender.sender, message, letter, count);
   return await takeOnce(c, sender.sender, message, letter, count);
 }

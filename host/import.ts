@@ -4,6 +4,7 @@
  */
 import { Wrong, type Context } from "./context.js";
 import { transact } from "./database.js";
+import { userIdOf } from "./people.js";
 import { issueOne } from "./products.js";
 
 export type ImportFormat = "json" | "csv" | "pretix";
@@ -13,21 +14,31 @@ export interface Imported { issued: number; already: number; values: { reference
 
 const bytesMax = 16 * 1024 * 1024;
 const linesMax = 100_000;
+const cellMost = 200;
+/** So many are issued in one transaction, so that terminals get their turn between two. */
+const atOnce = 200;
 
-/** Issues a value for each attendee. `products` names the product for a pretix item where the names differ. */
+/**
+ * Issues a value for each attendee, after all lines were checked, some hundred at a time. Should the host stop in between,
+ * the same list again issues the rest. `products` names the product for a pretix item, or item and variation "A / B".
+ */
 export async function importList(c: Context, format: ImportFormat, text: string, products: Record<string, string> = {}): Promise<Imported> {
   const attendees = readList(format, text, products);
   await checkProducts(c, attendees);
-  return await transact(c.db, async (tx) => {
-    const values: Imported["values"] = [];
-    let issued = 0;
-    for (const a of attendees) {
-      const { isNew, ...made } = await issueOne(c, tx, { product: a.product, user: a.user, reference: a.reference, name: a.name, paid: "sold" });
-      if (isNew) issued++;
-      values.push({ reference: a.reference, user: a.user, ...made });
-    }
-    return { issued, already: attendees.length - issued, values };
-  });
+  await checkReferences(c, attendees);
+  const values: Imported["values"] = [];
+  let issued = 0;
+  for (let at = 0; at < attendees.length; at += atOnce) {
+    const made = await transact(c.db, async (tx) => {
+      const part = [];
+      for (const a of attendees.slice(at, at + atOnce)) part.push({ a, ...(await issueOne(c, tx, { product: a.product, user: a.user, reference: a.reference, name: a.name, paid: "sold" })) });
+      return part;
+    });
+    issued += made.filter((x) => x.isNew).length;
+    values.push(...made.map(({ a, valueId, invitation }) => ({ reference: a.reference, user: a.user, valueId, ...(invitation !== undefined && { invitation }) })));
+    if (at + atOnce < attendees.length) await new Promise<void>((go) => { setImmediate(go); });
+  }
+  return { issued, already: attendees.length - issued, values };
 }
 
 /** Reads a list without issuing anything. Throws `Wrong` with every line that is wrong, at most twenty. */
@@ -37,7 +48,7 @@ export function readList(format: ImportFormat, text: string, products: Record<st
   if (rows.length > linesMax) throw new Wrong("list_too_long", `The list has more than ${linesMax} lines: import it in parts.`, 413);
   const found = rows.map((row) => (format === "pretix" ? pretixAttendee(row, products) : plainAttendee(row, products)));
   const wrong = found.flatMap((x) => ("wrong" in x ? [x.wrong] : []));
-  const attendees = found.flatMap((x) => ("wrong" in x || x.skip ? [] : [x.attendee]));
+  const attendees = found.flatMap((x) => ("attendee" in x ? [x.attendee] : []));
   wrong.push(...repeated(attendees));
   if (wrong.length > 0) throw new Wrong("list_wrong", `Nothing was imported. ${wrong.slice(0, 20).join(" ")}${wrong.length > 20 ? ` And ${wrong.length - 20} more.` : ""}`);
   if (attendees.length === 0) throw new Wrong("list_empty", "The list names nobody: check that it has a header line and the columns reference, name, user, product.");
@@ -45,7 +56,7 @@ export function readList(format: ImportFormat, text: string, products: Record<st
 }
 
 interface Row { line: number; fields: Map<string, string> }
-type Read = { wrong: string } | { attendee: Attendee; skip: boolean };
+type Read = { wrong: string } | { attendee: Attendee } | { skip: true };
 
 function readJson(text: string): Row[] {
   let parsed: unknown;
@@ -63,7 +74,14 @@ export function readCsv(text: string): Row[] {
   const separator = [",", ";", "\t"].sort((a, b) => header.split(b).length - header.split(a).length)[0]!;
   const lines = splitCsv(body, separator);
   const names = (lines.shift()?.cells ?? []).map((name) => name.trim().toLowerCase());
-  return lines.filter((l) => l.cells.some((cell) => cell !== "")).map((l) => ({ line: l.line, fields: new Map(names.map((name, i) => [name, (l.cells[i] ?? "").trim()])) }));
+  return lines.filter((l) => l.cells.some((cell) => cell !== "")).map((l) => ({ line: l.line, fields: fieldsOf(names, l.cells) }));
+}
+
+/** Of two columns with one title the first counts: behind pretix' own come questions, which attendees answer as they like. */
+function fieldsOf(names: readonly string[], cells: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>();
+  names.forEach((name, i) => { if (!fields.has(name)) fields.set(name, (cells[i] ?? "").trim()); });
+  return fields;
 }
 
 function splitCsv(text: string, separator: string): { line: number; cells: string[] }[] {
@@ -95,23 +113,32 @@ function plainAttendee(row: Row, products: Record<string, string>): Read {
   return attendeeOf(row.line, get("reference", "id", "code"), get("name", "attendee"), get("user", "email", "e-mail"), get("product", "item"), products);
 }
 
-/** pretix' order data export: one line a position; cancelled and unpaid ones are left out. Column names in English or German. */
+/**
+ * pretix' export "Order data", sheet "Order positions": one line a position, column titles in English or German, questions of
+ * the organiser at the end. Only what is paid is issued; a status that nobody knows stops the import, for it may mean either.
+ */
 function pretixAttendee(row: Row, products: Record<string, string>): Read {
   const get = (...names: string[]): string => names.map((n) => row.fields.get(n) ?? "").find((v) => v !== "") ?? "";
-  const order = get("order code", "bestellnummer", "code");
-  const position = get("position id", "positionid", "position", "line number", "positionsnummer");
-  const status = get("status", "order status", "bestellstatus").toLowerCase();
-  const cancelled = ["canceled", "cancelled", "expired", "pending", "storniert", "abgelaufen", "ausstehend", "c", "e", "n"].includes(status);
-  const read = attendeeOf(row.line, order === "" ? "" : `${order}-${position === "" ? "1" : position}`, get("attendee name", "teilnehmername", "name"),
-    get("attendee email", "teilnehmer-e-mail", "email", "e-mail"), get("product", "produkt", "item"), products);
-  return cancelled ? { attendee: "wrong" in read ? ({} as Attendee) : read.attendee, skip: true } : read;
+  const [order, position, status] = [get("order code", "bestellnummer"), get("position id", "position"), get("status").toLowerCase()];
+  if (order === "" || position === "") return { wrong: `Line ${row.line} has no order code or no position: is it the list of order positions of pretix' "Order data"?` };
+  if (unpaid.has(status)) return { skip: true };
+  if (!paid.has(status)) return { wrong: `Line ${row.line} (${order}-${position}) has the status "${status}", which may or may not be paid: this import knows ${[...paid, ...unpaid].join(", ")}.` };
+  const [item, variation] = [get("product", "produkt"), get("variation", "variante")];
+  const product = variation !== "" && products[`${item} / ${variation}`] !== undefined ? `${item} / ${variation}` : item;
+  return attendeeOf(row.line, `${order}-${position}`, get("attendee name", "name teilnehmer*in"), get("attendee email", "e-mail teilnehmer*in", "email", "e-mail"), product, products);
 }
+const paid = new Set(["paid", "bezahlt"]);
+const unpaid = new Set(["pending", "expired", "canceled", "ausstehend", "abgelaufen", "storniert"]);
 
 function attendeeOf(line: number, reference: string, name: string, user: string, product: string, products: Record<string, string>): Read {
   if (reference === "") return { wrong: `Line ${line} has no reference (order code).` };
-  if (user === "") return { wrong: `Line ${line} (${reference}) names no user and no e-mail address.` };
-  if (product === "") return { wrong: `Line ${line} (${reference}) names no product.` };
-  return { attendee: { line, reference, name: name === "" ? user : name, user: user.toLowerCase(), product: products[product] ?? product }, skip: false };
+  const named = `Line ${line} (${reference.slice(0, 40)})`;
+  if (user === "") return { wrong: `${named} names no user and no e-mail address.` };
+  if (product === "") return { wrong: `${named} names no product.` };
+  const id = userIdOf(user);
+  if (id === undefined) return { wrong: `${named} has no usable user: 1 to 80 characters without blanks.` };
+  if ([reference, name, product].some((cell) => cell.length > cellMost || /\p{Cc}/u.test(cell))) return { wrong: `${named} has a cell longer than ${cellMost} characters, or with control characters.` };
+  return { attendee: { line, reference, name: name === "" ? id : name, user: id, product: products[product] ?? product } };
 }
 
 function repeated(attendees: readonly Attendee[]): string[] {
@@ -121,6 +148,19 @@ function repeated(attendees: readonly Attendee[]): string[] {
     first.set(a.reference, before ?? a.line);
     return before === undefined ? [] : [`Line ${a.line} repeats reference ${a.reference} of line ${before}.`];
   });
+}
+
+/** A reference that was issued before must have been for the same product and member, or nothing is imported. */
+async function checkReferences(c: Context, attendees: readonly Attendee[]): Promise<void> {
+  const differing: Attendee[] = [];
+  for (let at = 0; at < attendees.length; at += atOnce) {
+    const part = new Map(attendees.slice(at, at + atOnce).map((a) => [a.reference, a]));
+    for (const known of await c.db.selectFrom("issued").select(["reference", "product_id", "user_id"]).where("reference", "in", [...part.keys()]).execute()) {
+      const a = part.get(known.reference)!;
+      if (a.product !== known.product_id || a.user !== known.user_id) differing.push(a);
+    }
+  }
+  if (differing.length > 0) throw new Wrong("reference_differs", `Nothing was imported. ${differing.slice(0, 20).map((a) => `Line ${a.line}: reference ${a.reference} was issued before for another product or member.`).join(" ")}`, 409);
 }
 
 async function checkProducts(c: Context, attendees: readonly Attendee[]): Promise<void> {

@@ -6,8 +6,8 @@
  * gives this host role certificates only. Nothing of it is ever in the database or in a log.
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Wrong } from "./context.js";
 import type { Machine } from "./machine.js";
 import { assert } from "../protocol/assert.js";
@@ -34,7 +34,7 @@ export interface KeyStore {
   sign(name: string, message: Uint8Array): Uint8Array;
   signed(type: SignedType, name: string, claims: Uint8Array): Uint8Array;
   agree(name: string, publicKey: Uint8Array): Uint8Array | undefined;
-  /** A key that is made when it is asked for first (issuers). */
+  /** A key that is made when it is asked for first (issuers). Like `group`, only inside a transaction: its lock is the store's. */
   ensure(name: string): Uint8Array;
   group(number: number): GroupKeyPackage;
   /** A few secret bytes for a row of the database, so that a copy of the database alone opens nothing. */
@@ -51,19 +51,24 @@ export function openKeyStore(m: Machine, folder: string, provider: string, given
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wrapping = given ?? wrappingKey(m, join(folder, "keystore.key"));
   const path = join(folder, "keystore");
-  const stored = existsSync(path) ? (JSON.parse(decrypt(wrapping, readFileSync(path))) as Stored) : makeStored(m, provider);
-  const keep = (): void => writeWhole(path, encrypt(m, wrapping, JSON.stringify(stored)));
-  if (!existsSync(path)) keep();
-  return storeOf(m, stored, keep, wrapping);
+  if (!existsSync(path)) writeFirst(path, encrypt(m, wrapping, JSON.stringify(makeStored(m, provider))));
+  return storeOf(m, wrapping, {
+    read: () => JSON.parse(decrypt(wrapping, readFileSync(path))) as Stored,
+    write: (stored) => writeWhole(path, encrypt(m, wrapping, JSON.stringify(stored))),
+  });
 }
 
 /** A store that lives as long as this process, for tests and simulations. */
 export function makeKeyStore(m: Machine, provider: string): KeyStore {
-  return storeOf(m, makeStored(m, provider), () => undefined, m.random(32));
+  let kept = makeStored(m, provider);
+  return storeOf(m, m.random(32), { read: () => kept, write: (stored) => { kept = stored; } });
 }
 
+/** Where the store lies. Several workers share one file: what another of them made is read again when it is missed. */
+interface Shelf { read(): Stored; write(stored: Stored): void }
+
 function wrappingKey(m: Machine, path: string): Uint8Array {
-  if (!existsSync(path)) writeWhole(path, m.random(32));
+  if (!existsSync(path)) writeFirst(path, m.random(32));
   if ((statSync(path).mode & 0o077) !== 0) throw new Wrong("keys_open", `${path} can be read by others: make its mode 0600, and renew the roles if anyone could have copied it.`, 500);
   return new Uint8Array(readFileSync(path));
 }
@@ -88,12 +93,22 @@ function newSecret(m: Machine): string {
   }
 }
 
-function storeOf(m: Machine, stored: Stored, keep: () => void, wrapping: Uint8Array): KeyStore {
+function storeOf(m: Machine, wrapping: Uint8Array, shelf: Shelf): KeyStore {
   const crypto = m.crypto;
+  let stored = shelf.read();
   const secret = (name: string): Uint8Array => {
+    if (stored.secrets[name] === undefined) stored = shelf.read();
     const text = stored.secrets[name];
     assert(text !== undefined, "a key of this name is in the store: " + name);
     return bytes(text!);
+  };
+  /** Adds what is missing to what is there now, also by other workers; the caller holds the database's write lock. */
+  const add = (isMissing: (s: Stored) => boolean, change: (s: Stored) => void): void => {
+    if (!isMissing(stored)) return;
+    stored = shelf.read();
+    if (!isMissing(stored)) return;
+    change(stored);
+    shelf.write(stored);
   };
   const publicKey = (name: string): Uint8Array => crypto.publicKey(secret(name))!;
   return {
@@ -103,12 +118,12 @@ function storeOf(m: Machine, stored: Stored, keep: () => void, wrapping: Uint8Ar
     signed: (type, name, claims) => signObject(crypto, type, secret(name), claims),
     agree: (name, peer) => crypto.agree(secret(name), peer),
     ensure: (name) => {
-      if (stored.secrets[name] === undefined) { stored.secrets[name] = newSecret(m); keep(); }
+      add((s) => s.secrets[name] === undefined, (s) => { s.secrets[name] = newSecret(m); });
       return publicKey(name);
     },
     group: (number) => {
       const key = String(number);
-      if (stored.groups[key] === undefined) { stored.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => hex(m.random(32))) }; keep(); }
+      add((s) => s.groups[key] === undefined, (s) => { s.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => hex(m.random(32))) }; });
       const { epoch, keys } = stored.groups[key]!;
       return { group: number, epoch, grantKey: bytes(keys[0]!), deriveKey: bytes(keys[1]!), receiptKey: bytes(keys[2]!) };
     },
@@ -136,12 +151,37 @@ function decrypt(key: Uint8Array, sealed: Uint8Array): string {
 }
 
 function writeWhole(path: string, content: Uint8Array): void {
-  const descriptor = openSync(path + ".new", "w", 0o600);
+  writeDurably(path + ".new", content);
+  renameSync(path + ".new", path);
+  syncFolder(path);
+}
+
+/** The file appears whole and once: of two workers that start together the second uses what the first made. */
+function writeFirst(path: string, content: Uint8Array): void {
+  const own = `${path}.${process.pid}.new`;
+  writeDurably(own, content);
+  try {
+    linkSync(own, path);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EEXIST") throw error;
+  }
+  unlinkSync(own);
+  syncFolder(path);
+}
+
+function writeDurably(path: string, content: Uint8Array): void {
+  const descriptor = openSync(path, "w", 0o600);
   writeSync(descriptor, content);
   fsyncSync(descriptor);
   closeSync(descriptor);
-  chmodSync(path + ".new", 0o600);
-  renameSync(path + ".new", path);
+  chmodSync(path, 0o600);
+}
+
+/** A new name is durable with its folder. */
+function syncFolder(path: string): void {
+  const descriptor = openSync(dirname(path), "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
 }
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "hex"));

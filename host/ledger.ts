@@ -111,9 +111,9 @@ export async function pendingOf(tx: Tx, setId: string): Promise<TransferTable[]>
 
 /** The rows of one set in the order they were given. */
 export async function transfersOf(tx: Tx, setId: string): Promise<TransferTable[]> {
-  const rows = await tx.selectFrom("transfer").selectAll().where("set_id", "=", setId).execute();
-  return rows.sort((a, b) => indexOf(a.transfer_id) - indexOf(b.transfer_id));
+  return inOrder(await tx.selectFrom("transfer").selectAll().where("set_id", "=", setId).execute());
 }
+export const inOrder = (rows: TransferTable[]): TransferTable[] => rows.sort((a, b) => indexOf(a.transfer_id) - indexOf(b.transfer_id));
 
 /** What the account holds in its owner's favour, and what of it no pending debit has reserved. Minor units. */
 export async function funds(tx: Tx, account: string, currency: string): Promise<{ owed: bigint; available: bigint }> {

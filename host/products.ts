@@ -13,6 +13,7 @@ import type { IssuedTable, ProductTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
 import { clause, encodeRule } from "../protocol/rule.js";
 import { keyOfGrant, mac8, none } from "../protocol/session/transcript.js";
+import { limits } from "../protocol/limits.js";
 import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
 import { encodeSignedClaims, type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/sync.js";
 import { digest16, encodeValue, flag, unit, valueToSign, type Value } from "../protocol/wire/value.js";
@@ -37,8 +38,10 @@ export async function addMerchant(c: Context, x: { merchant: string; name: strin
 
 /** The issuer's key is made here; an issuer that runs apart comes with the orders. */
 export async function addIssuer(c: Context, x: { issuer: string; name: string }): Promise<void> {
-  const key = c.keys.ensure("issuer " + x.issuer);
-  await c.db.insertInto("issuer").values({ issuer_id: x.issuer, name: x.name, public_key: toHex(key) }).onConflict((o) => o.column("issuer_id").doUpdateSet({ name: x.name })).execute();
+  await transact(c.db, async (tx) => {
+    const key = c.keys.ensure("issuer " + x.issuer);
+    await tx.insertInto("issuer").values({ issuer_id: x.issuer, name: x.name, public_key: toHex(key) }).onConflict((o) => o.column("issuer_id").doUpdateSet({ name: x.name })).execute();
+  });
 }
 
 export async function addProduct(c: Context, x: NewProduct): Promise<void> {
@@ -54,7 +57,31 @@ export async function addProduct(c: Context, x: NewProduct): Promise<void> {
     zones: JSON.stringify(x.zones ?? []), rule: JSON.stringify(ruleOf(x)), valid_until: x.until, offline: JSON.stringify(x.offline ?? offlineOf(x, most)), flags: flagsOf(x), issuer_id: x.issuer,
     merchant_share: x.merchantShare ?? 10_000, grant_uses: x.sort === "prepaid" ? 0 : Math.min(x.grantUses ?? 0, most),
   };
-  await c.db.insertInto("product").values(row).onConflict((o) => o.column("product_id").doUpdateSet(row)).execute();
+  assertSmall(c, x, row);
+  await transact(c.db, async (tx) => {
+    await assertUnsold(tx, row);
+    await tx.insertInto("product").values(row).onConflict((o) => o.column("product_id").doUpdateSet(row)).execute();
+  });
+}
+
+/** What a sold value is worth, and to whom, stands in the books and in its certificate: it never changes behind its holder. */
+async function assertUnsold(tx: Tx, row: ProductRow): Promise<void> {
+  const before = await tx.selectFrom("product").selectAll().where("product_id", "=", row.product_id).executeTakeFirst();
+  const worth: (keyof ProductRow)[] = ["kind", "unit", "most", "price", "currency", "issuer_id", "merchant_share", "grant_uses"];
+  const changed = before === undefined ? [] : worth.filter((name) => before[name] !== row[name]);
+  if (changed.length === 0) return;
+  const sold = await tx.selectFrom("issued").select("value_id").where("product_id", "=", row.product_id).limit(1).executeTakeFirst();
+  if (sold !== undefined) throw new Wrong("product_sold", `Product ${row.product_id} has been sold: its ${changed.join(", ").replaceAll("_", " ")} can't change. Add a product with another id.`, 409);
+}
+
+/** A value's claims must fit the messages of a tap. */
+function assertSmall(c: Context, x: NewProduct, row: ProductRow): void {
+  const claims = encodeValue({
+    kind: x.kind, expires: row.valid_until, notBefore: c.now(), valueId: new Uint8Array(8), holderKey: c.keys.publicKey("values"), unit: row.unit, most: row.most,
+    currency: row.unit === unit.money ? currencyNumber(row.currency) : undefined, zones: x.zones ?? [], rule: encodeRule(ruleOf(x)), offline: JSON.parse(row.offline) as Value["offline"],
+    ownerSequence: 2 ** 32, flags: row.flags, statusIndex: 2 ** 32, issuerPart: new Uint8Array(16),
+  });
+  if (claims.length > limits.valueClaimsBytesMax) throw new Wrong("product_too_large", `A value of product ${x.product} would have ${claims.length} bytes and may have ${limits.valueClaimsBytesMax}: use a shorter kind, fewer zones or fewer rules.`);
 }
 
 function ruleOf(x: NewProduct): number[][] {

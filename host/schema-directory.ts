@@ -81,6 +81,7 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
      handset text references handset, held integer not null default 0)`,
   `create index issued_to on issued (user_id)`,
   `create index issued_on on issued (handset)`,
+  `create index issued_of on issued (product_id)`,
   `create unique index issued_key on issued (holder_key)`,
   `create table host_receipt (digest text primary key, value_id text not null, counter integer not null, receipt blob not null, signature blob not null)`,
   `create table status_delta (number integer primary key, bytes blob not null)`,

@@ -5,6 +5,7 @@
  * its columns, so the import is tried and the answer looked at; everything else uses the prebuilt package with the same
  * interface. The rest of the host sees a Kysely dialect and no engine.
  */
+import { closeSync, openSync } from "node:fs";
 import { SqliteDialect, type SqliteDatabase } from "kysely";
 
 interface Statement {
@@ -22,6 +23,8 @@ const busyWait = 100;
 /** A dialect on this file, created when missing: WAL, each commit synced, foreign keys checked. */
 export async function sqliteDialect(file: string): Promise<SqliteDialect> {
   const { DatabaseSync } = await library();
+  // SQLite makes its other files with the mode of this one.
+  if (file !== ":memory:") closeSync(openSync(file, "a", 0o600));
   const engine = new DatabaseSync(file);
   engine.exec(`pragma busy_timeout = ${busyWait}`);
   engine.exec("pragma journal_mode = wal");
