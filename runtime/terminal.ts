@@ -240,7 +240,9 @@ function writeLine(t: Terminal): void {
 
 function nextCall(t: Terminal): number {
   let next = -1;
-  for (const due of [deadline(t.verifier), links.deadline(t.link), t.lightUntilMs]) {
+  // The light goes out at rest: until then its time is nobody's reason to look.
+  const lightDue = t.verifier.state === "idle" ? t.lightUntilMs : -1;
+  for (const due of [deadline(t.verifier), links.deadline(t.link), lightDue]) {
     if (due >= 0 && (next < 0 || due < next)) next = due;
   }
   return next;
