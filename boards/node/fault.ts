@@ -16,7 +16,7 @@ const meanings: readonly (readonly [codes: readonly string[], words: RegExp, kin
 
 /** What an error of the operating system means for a device or file of this name. A `BoardError` stays what it is. */
 export function faultOf(error: unknown, device: string): Error & BoardError {
-  const { code = "", kind } = error as { code?: string; kind?: BoardErrorKind };
+  const { code = "", kind } = (error ?? {}) as { code?: string; kind?: BoardErrorKind };
   if (error instanceof Error && kind !== undefined) return error as Error & BoardError;
   const text = error instanceof Error ? error.message : String(error);
   for (const [codes, words, means, says] of meanings) {

@@ -1,56 +1,73 @@
 /**
  * The network road: envelopes to the host's device door by HTTP, first contact, and what a handset must know of a provider.
+ *
+ * Whoever answers may be anybody. What comes is believed for its seals alone; here it is only held to a size and a time,
+ * and nobody is followed elsewhere.
  */
-import { boardFault } from "../../runtime/journal/store.js";
+import { boardFault, type BoardError } from "../../runtime/journal/store.js";
+import { limits } from "../../protocol/limits.js";
 
 /** The host was asked and said no: a refusal with its reason, not a fault of a device. */
 export class HostRefused extends Error {}
 
 const cose = { "content-type": "application/cose" };
+const reachWithinMs = 10_000;
 
-/** Posts an envelope; undefined when nobody answered in time or the host took nothing. */
-export async function postEnvelope(host: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array | undefined> {
-  return await post(`${host}/device`, bytes, withinMs);
+/** Posts an envelope; undefined when nobody answered in time, the host took nothing, or `until` was aborted. */
+export async function postEnvelope(host: string, bytes: Uint8Array, withinMs: number, until?: AbortSignal): Promise<Uint8Array | undefined> {
+  return await post(host, "/device", bytes, withinMs, until);
 }
 
 /** First contact of a terminal. Throws a `BoardError` when there is no host; undefined when it takes nothing. */
 export async function postClaim(host: string, bytes: Uint8Array): Promise<Uint8Array | undefined> {
-  await reach(host);
-  return await post(`${host}/claim`, bytes, 10_000);
+  await readProvider(host);
+  return await post(host, "/claim", bytes, reachWithinMs);
 }
 
-async function post(url: string, bytes: Uint8Array, withinMs: number): Promise<Uint8Array | undefined> {
-  try {
-    const response = await fetch(url, { method: "POST", headers: cose, body: Buffer.from(bytes), redirect: "error", signal: AbortSignal.timeout(withinMs) });
-    return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
-  } catch {
-    return undefined;
+async function post(host: string, path: string, bytes: Uint8Array, withinMs: number, until?: AbortSignal): Promise<Uint8Array | undefined> {
+  try { return await ask(host, path, { method: "POST", headers: cose, body: Buffer.from(bytes) }, withinMs, until); } catch { return undefined; }
+}
+
+/** The body of a good answer, of at most an envelope's size; undefined for another status or a longer one. Throws when nobody answers. */
+async function ask(host: string, path: string, what: RequestInit, withinMs: number, until?: AbortSignal): Promise<Uint8Array | undefined> {
+  const tooLate = AbortSignal.timeout(withinMs);
+  const response = await fetch(host.replace(/\/+$/, "") + path, { ...what, redirect: "error", signal: until === undefined ? tooLate : AbortSignal.any([tooLate, until]) });
+  if (!response.ok) { await response.body?.cancel(); return undefined; }
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    length += piece.length;
+    // Leaving the loop hangs up.
+    if (length > limits.envelopeBytesMax) return undefined;
+    pieces.push(piece);
   }
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 export interface ProviderPage { provider: string; root: Uint8Array; spareRoot: Uint8Array; roles: Uint8Array[] }
 
-/** A page of role certificates is a few kilobytes. */
-const pageCharactersMax = 65_536;
-
 /** Whom a handset is about to trust; its holder compares the root's id. Throws a `BoardError` when there is no host, or something else. */
 export async function readProvider(host: string): Promise<ProviderPage> {
-  const response = await reach(host);
-  try {
-    const text = await response.text();
-    const page = JSON.parse(text.slice(0, pageCharactersMax)) as { provider: string; root: string; spareRoot: string; roles: string[] };
-    const point = (hex: string): Uint8Array => { if (!/^0[23][0-9a-f]{64}$/.test(hex)) throw new Error("no point"); return new Uint8Array(Buffer.from(hex, "hex")); };
-    if (typeof page.provider !== "string" || page.provider === "") throw new Error("no name");
-    return { provider: page.provider, root: point(page.root), spareRoot: point(page.spareRoot), roles: page.roles.map((r) => new Uint8Array(Buffer.from(r, "base64"))) };
-  } catch {
-    throw boardFault("broken", `What answers at ${host} is no kaisatsu host: check the address.`);
-  }
+  const page = pageIn(await ask(host, "/provider", {}, reachWithinMs).catch((error: unknown) => { throw unreachable(host, error); }));
+  if (page === undefined) throw boardFault("broken", `What answers at ${host} is no kaisatsu host: check the address.`);
+  return page;
 }
 
-async function reach(host: string): Promise<Response> {
-  try {
-    return await fetch(`${host}/provider`, { signal: AbortSignal.timeout(10_000) });
-  } catch {
-    throw boardFault("absent", `No host answers at ${host}: check the address and that it is running.`);
-  }
+function unreachable(host: string, error: unknown): BoardError {
+  if (!/^https?:\/\/[^/]+\/*$/.test(host)) return boardFault("absent", `${host} is no address of a host: write it like http://192.168.1.10:8080, with nothing behind the port.`);
+  const late = error instanceof Error && error.name === "TimeoutError";
+  return boardFault("absent", late ? `The host at ${host} takes too long to answer: check the network, and that it is not overloaded.` : `No host answers at ${host}: check the address and that it is running.`);
+}
+
+/** JSON: name, two compressed points in hex, roles in base64. Undefined for anything else. */
+function pageIn(bytes: Uint8Array | undefined): ProviderPage | undefined {
+  const page = bytes === undefined ? undefined : parsed(bytes);
+  const { provider, root, spareRoot, roles } = (page ?? {}) as Record<string, unknown>;
+  const isPoint = (text: unknown): text is string => typeof text === "string" && /^0[23][0-9a-f]{64}$/.test(text);
+  if (typeof provider !== "string" || provider === "" || !isPoint(root) || !isPoint(spareRoot) || !Array.isArray(roles) || !roles.every((r) => typeof r === "string")) return undefined;
+  const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
+  return { provider, root: hex(root), spareRoot: hex(spareRoot), roles: roles.map((r) => new Uint8Array(Buffer.from(r as string, "base64"))) };
+}
+function parsed(bytes: Uint8Array): unknown {
+  try { return JSON.parse(Buffer.from(bytes).toString("utf8")); } catch { return undefined; }
 }

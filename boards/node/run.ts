@@ -1,15 +1,21 @@
 /**
  * Keeps a terminal running on a Node machine: it is polled when bytes arrive, when its sensor moves and when it asked to be,
- * and its letters are posted as they come.
+ * and its letters are posted as they come. A host that does not answer keeps nobody waiting at the gate.
  */
 import { postEnvelope } from "./network.js";
 import type { BoardError } from "../../runtime/board.js";
-import { boardFault } from "../../runtime/journal/store.js";
-import type { Terminal } from "../../runtime/terminal.js";
-import { poll } from "../../runtime/terminal.js";
+import { report } from "../../runtime/keeping.js";
+import { poll, type Terminal } from "../../runtime/terminal.js";
 import { failed, nextLetter, slots, takeAnswer, type Slot, type Sync } from "../../runtime/sync/sync.js";
 
-export interface Running { /** Polls now. */ wake(): void; stop(): void; /** Everything recorded so far has reached the host. */ synced(): boolean }
+export interface Running {
+  /** Polls now. */
+  wake(): void;
+  /** Stops at once: no timer, no letter and no listener is left. */
+  stop(): void;
+  /** Everything recorded so far has reached the host. */
+  synced(): boolean;
+}
 
 /** Told to whoever runs it. After `fault` it has stopped: its line is gone. `host`: it has begun, or ceased, to answer. */
 export interface Watch { fault?(error: BoardError): void; host?(answers: boolean): void }
@@ -20,57 +26,50 @@ const withinMs: Record<Slot, number> = { talk: 10_000, ask: 1500, wait: 30_000 }
 
 /** Runs until `stop`. Without `sync` the terminal works alone. */
 export function runTerminal(terminal: Terminal, sync: Sync | undefined, host: string, watch: Watch = {}): Running {
-  let stopped = false;
+  const stopping = new AbortController();
   let answers: boolean | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const board = terminal.board;
+  const { board } = terminal;
+  const inputs = [board.link, board.scanner, board.passage].filter((input) => input !== undefined);
   const turn = (): void => {
-    if (stopped) return;
+    if (stopping.signal.aborted) return;
     clearTimeout(timer);
-    const due = attempt();
-    if (due === undefined) return;
-    if (sync !== undefined) for (const slot of slots) talk(slot);
+    const due = poll(terminal);
+    if (sync !== undefined) for (const slot of slots) talk(sync, slot);
     const wait = due < 0 ? idleMs : Math.max(0, Math.min(idleMs, due - board.clock.monotonicMs()));
     timer = setTimeout(turn, wait);
-  };
-  const attempt = (): number | undefined => {
-    try {
-      return poll(terminal);
-    } catch (error) {
-      if ((error as Partial<BoardError>).kind === undefined || watch.fault === undefined) throw error;
-      end(error as BoardError);
-      return undefined;
-    }
-  };
-  const stop = (): void => { stopped = true; clearTimeout(timer); board.link.onReadable = undefined; };
-  const end = (error: BoardError | undefined): void => {
-    if (stopped) return;
-    stop();
-    watch.fault?.(error ?? boardFault("disconnected", "The line to handsets was closed."));
   };
   const heard = (now: boolean): void => {
     if (now === answers) return;
     answers = now;
     watch.host?.(now);
   };
-  const talk = (slot: Slot): void => {
-    const letter = nextLetter(sync!, slot);
+  const talk = (sync: Sync, slot: Slot): void => {
+    const letter = nextLetter(sync, slot);
     if (letter === undefined) return;
-    void postEnvelope(host, letter, withinMs[slot]).then((answer) => {
-      if (stopped) return;
-      if (answer === undefined) failed(sync!, slot);
-      const taken = answer !== undefined && takeAnswer(sync!, slot, answer);
+    void postEnvelope(host, letter, withinMs[slot], stopping.signal).then((answer) => {
+      if (stopping.signal.aborted) return;
+      if (answer === undefined) failed(sync, slot);
+      const taken = answer !== undefined && takeAnswer(sync, slot, answer);
       if (slot === "talk") heard(taken);
       turn();
     });
   };
-  board.link.onReadable = turn;
-  board.link.onClose = end;
-  if (board.scanner !== undefined) board.scanner.onReadable = turn;
-  if (board.passage !== undefined) board.passage.onReadable = turn;
-  turn();
-  return {
-    wake: turn, synced: () => terminal.confirmed + 1 === terminal.journal.next,
-    stop,
+  const stop = (): void => {
+    stopping.abort();
+    clearTimeout(timer);
+    for (const input of inputs) input.onReadable = undefined;
+    board.link.onClose = undefined;
+    if (board.scanner !== undefined) board.scanner.onClose = undefined;
   };
+  for (const input of inputs) input.onReadable = turn;
+  board.link.onClose = (error) => {
+    report(terminal, error.message);
+    stop();
+    watch.fault?.(error);
+  };
+  // Handsets are served on without it.
+  if (board.scanner !== undefined) board.scanner.onClose = (error) => report(terminal, error.message);
+  turn();
+  return { wake: turn, synced: () => terminal.confirmed + 1 === terminal.journal.next, stop };
 }
