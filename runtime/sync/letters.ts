@@ -34,7 +34,11 @@ export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at
   const host = newestOf(c.trust, "envelope");
   const own = c.keys.publicKey(c.signer);
   if (host === undefined || own === undefined) return undefined;
-  if (c.next >= c.ceiling) { c.ceiling = c.next + sequencesAhead; c.reserve(c.ceiling); }
+  if (c.next >= c.ceiling) {
+    const ceiling = c.next + sequencesAhead;
+    c.reserve(ceiling);
+    c.ceiling = ceiling;
+  }
   const sequence = c.next++;
   const claims = encodeMessage({ recipient: host.kid, at: at, quality: quality, sequence: sequence, type: type, body: body, answers: undefined, certificate: undefined });
   const kid = keyId(c.crypto, own);
