@@ -10,7 +10,7 @@ import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 
 /** One handset's part: points and signatures that no earlier round has seen. */
-interface Visitor { ephemeral: Uint8Array; holder: Uint8Array; byHolder: Uint8Array[] }
+interface Visitor { ephemeral: Uint8Array; holder: Uint8Array; imported: KeyObject; byHolder: Uint8Array[] }
 const visitorsMax = 64;
 const curve = "prime256v1";
 const raw = (key: KeyObject) => ({ key, dsaEncoding: "ieee-p1363" as const });
@@ -34,7 +34,7 @@ function pair(): { secret: Uint8Array; publicKey: Uint8Array; privateKey: KeyObj
 const visitors: Visitor[] = Array.from({ length: visitorsMax }, () => {
   const holder = pair();
   const signed = new Uint8Array(sign("sha256", message, raw(holder.privateKey)));
-  return { ephemeral: pair().publicKey, holder: holder.publicKey, byHolder: [signed, signed] };
+  return { ephemeral: pair().publicKey, holder: holder.publicKey, imported: holder.object, byHolder: [signed, signed] };
 });
 const provider = pair();
 const own = pair();
@@ -44,7 +44,8 @@ const byOwn = new Uint8Array(sign("sha256", message, raw(own.privateKey)));
 const agreementReady = createECDH(curve);
 agreementReady.setPrivateKey(agreement.secret);
 
-export interface Bare { readonly name: string; /** Everything that one tap of a terminal needs. */ tap(round: number, earlierReceipt: boolean): void }
+/** Everything that one tap of a terminal needs. With an earlier receipt the holder was here before, and his key is still at hand. */
+export interface Bare { readonly name: string; tap(round: number, earlierReceipt: boolean): void }
 
 export const bareNative: Bare = {
   name: "node:crypto",
@@ -55,8 +56,7 @@ export const bareNative: Bare = {
     ephemeral.getPublicKey(null, "compressed");
     agreementReady.computeSecret(visitor.ephemeral);
     const shared = ephemeral.computeSecret(visitor.ephemeral);
-    const full = ECDH.convertKey(visitor.holder, curve, undefined, undefined, "uncompressed") as Buffer;
-    const holder = createPublicKey({ key: { kty: "EC", crv: "P-256", x: full.toString("base64url", 1, 33), y: full.toString("base64url", 33) }, format: "jwk" });
+    const holder = earlierReceipt ? visitor.imported : imported(visitor.holder);
     expectTrue(verify("sha256", message, raw(provider.object), byProvider));
     for (const signature of visitor.byHolder) expectTrue(verify("sha256", message, raw(holder), signature));
     if (earlierReceipt) expectTrue(verify("sha256", message, raw(own.object), byOwn));
@@ -66,6 +66,11 @@ export const bareNative: Bare = {
     for (const bytes of hashed) createHash("sha256").update(bytes).digest();
   },
 };
+
+function imported(point: Uint8Array): KeyObject {
+  const full = ECDH.convertKey(point, curve, undefined, undefined, "uncompressed") as Buffer;
+  return createPublicKey({ key: { kty: "EC", crv: "P-256", x: full.toString("base64url", 1, 33), y: full.toString("base64url", 33) }, format: "jwk" });
+}
 
 /** Opening costs what sealing costs. */
 function sealNatively(plain: Uint8Array): void {
@@ -103,10 +108,7 @@ export const operations: readonly [string, number, (round: number) => void][] = 
   ["key agreement", 2, (round) => { agreementReady.computeSecret(visitors[round % visitorsMax]!.ephemeral); }],
   ["signature made", 1, () => { sign("sha256", message, raw(own.privateKey)); }],
   ["signature verified", 3, () => { verify("sha256", message, raw(provider.object), byProvider); }],
-  ["new public key imported", 1, (round) => {
-    const full = ECDH.convertKey(visitors[round % visitorsMax]!.holder, curve, undefined, undefined, "uncompressed") as Buffer;
-    createPublicKey({ key: { kty: "EC", crv: "P-256", x: full.toString("base64url", 1, 33), y: full.toString("base64url", 33) }, format: "jwk" });
-  }],
+  ["new public key imported", 1, (round) => { imported(visitors[round % visitorsMax]!.holder); }],
   ["message sealed or opened", 5, () => sealNatively(plains[0]!)],
   ["key derived", 2, () => { hkdfSync("sha256", key16, message, type, 16); }],
 ];
