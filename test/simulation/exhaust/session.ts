@@ -16,7 +16,7 @@ import { encodeUserId } from "../../../protocol/wire/message-b.js";
 export interface Exhausted { points: number; faults: Record<string, number>; violations: string[] }
 export interface ExhaustOptions { /** Damages of each message in each state. */ damage: number; progress?: (done: number, of: number) => void }
 
-interface Pair { gate: core.Gate; hand: core.Hand; /** All that was said in the tap before. */ before: core.OnTheWay[] }
+export interface Pair { gate: core.Gate; hand: core.Hand; /** All that was said in the tap before. */ before: core.OnTheWay[] }
 type Profile = "A" | "B";
 
 // ---- every state ----------------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ export function run(o: ExhaustOptions): Exhausted {
   return found;
 }
 
-interface Scene { profile: Profile; side: "terminal" | "handset"; state: string; p: Pair }
+export interface Scene { profile: Profile; side: "terminal" | "handset"; state: string; p: Pair }
 
 /** The one message in a state that may move value: the acknowledgement for the terminal, the answer for the handset. */
 function expected(s: Scene, m: Said): boolean {
@@ -233,7 +233,7 @@ function meet(s: Scene, bytes: Uint8Array, moves: boolean, where: string, served
     violations.push(`${where}: ${(error as Error).message}`);
   }
 }
-function servesNext(s: Scene, gate: core.Gate, hand: core.Hand): boolean {
+export function servesNext(s: Scene, gate: core.Gate, hand: core.Hand): boolean {
   if (gate.verifier.state === "out_of_service") return true;
   if (gate.writing !== undefined) core.finishWrite(gate);
   if (gate.keyed !== undefined) core.finishKey(gate);
