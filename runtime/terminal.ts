@@ -169,11 +169,12 @@ function readLine(t: Terminal): void {
 
 /**
  * A new handset is there, or the old one begins anew. Whoever calls again and again is greeted ten times a second at most; who
- * comes after somebody who was let through is not kept waiting for that.
+ * comes after somebody who was let through is not kept waiting for that. While the gate is open its light is for him who walks.
  */
 function answerWake(t: Terminal): void {
   const now = t.board.clock.monotonicMs();
   const state = t.verifier.state;
+  if (state === "open") { links.send(t.link, encodeStop(refusal.busy), { first: true, last: true }); return; }
   if (state !== "idle" && state !== "greeted" && state !== "answered" && state !== "out_of_service") return;
   const soon = t.stages.openMs === 0 && now - t.stages.greetedMs < greetEveryMs;
   if (soon) return;

@@ -7,6 +7,7 @@ import { newestReceipt } from "../../runtime/value/wallet.js";
 import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
 import { channel } from "../../protocol/session/transcript.js";
+import { finish } from "./neighbours.js";
 import { refusal } from "../../protocol/refusal.js";
 
 test("S1: a ticket opens the gate, and never again", () => {
@@ -77,4 +78,17 @@ test.each([nodeCrypto, nobleCrypto])("the two keys of a tap are HKDF-SHA-256 wit
   const keys = channel(crypto, transcript!, certified!, ephemeral!);
   expect(keys.toTerminal).toEqual(crypto.hkdf(secret, transcript!, info("kaisatsu 1A h>t"), 16));
   expect(keys.toHandset).toEqual(crypto.hkdf(secret, transcript!, info("kaisatsu 1A t>h"), 16));
+});
+
+test("S1: a second handset while the gate is open is told to wait, and served when the first has passed", () => {
+  const w = makeWorld();
+  const gate = makeStation(w);
+  const [first, second] = [makePhone(w, ticket(w)), makePhone(w, ticket(w))];
+  tap(first, gate, { turns: false, stopWhen: () => gate.opened() > 0 });
+  tap(second, gate, { turns: false, forMs: 1000 });
+  expect([...new Set(shownTo(second))]).toEqual([refusal.busy]);
+  expect([gate.opened(), gate.board.relay.read()]).toEqual([1, 1]);
+  finish(gate);
+  tap(second, gate);
+  expect(gate.codes()).toEqual([0, 0]);
 });
