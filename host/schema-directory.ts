@@ -92,5 +92,6 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
   `create table refused (terminal_id text not null, code integer not null, times integer not null, primary key (terminal_id, code))`,
   `create table incident (incident_id integer primary key autoincrement, what text not null, about text not null, detail text not null, at integer not null)`,
   `create table audit (number integer primary key autoincrement, at integer not null, who text not null, what text not null, head text not null)`,
+  ...["update", "delete"].map((verb) => `create trigger audit_no_${verb} before ${verb} on audit begin select raise(abort, 'audit is append-only'); end`),
   `create table setting (name text primary key, value text not null)`,
 ] }];
