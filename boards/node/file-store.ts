@@ -2,7 +2,7 @@
  * The journal's pages in one file, durable by fdatasync. It keeps the rules of flash (only erased bytes are written), so that
  * the same journal runs on both. One process at a time, and only the owner may read: pages hold keys and records.
  */
-import { closeSync, existsSync, fdatasyncSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, fdatasyncSync, fstatSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { disk, makeFolder, putFile, writeAll } from "./durable.js";
 import { faultOf } from "./fault.js";
@@ -23,6 +23,8 @@ export function openFileStore(path: string, size: { pageBytes: number; pages: nu
   try {
     const descriptor = openOrMake(file, size.pageBytes * size.pages, by);
     try {
+      // A file that was copied here may be open to others.
+      fchmodSync(descriptor, 0o600);
       // What a process wrote that was killed may stand in memory alone: it counts only when it is on the disk.
       by.fdatasyncSync(descriptor);
       return storeOf(file, descriptor, size, by);

@@ -4,16 +4,16 @@
  */
 import { join } from "node:path";
 import { makeClock, type NodeClock } from "./clock.js";
-import { makeConsolePanel } from "./console-panel.js";
+import { makeConsolePanel, makeConsoleRelay } from "./console.js";
 import { openFileStore, type FileStore } from "./file-store.js";
-import { openFirmata, type FirmataParts, type Pins } from "./firmata.js";
+import { openFirmata, type Pins } from "./firmata.js";
 import { openKeys } from "./keys.js";
 import { inflate, random } from "./machine.js";
 import { postClaim } from "./network.js";
 import { runTerminal, type Running, type Watch } from "./run.js";
 import { openScanner } from "./scanner.js";
 import { openSerial } from "./serial.js";
-import type { Board, Digital } from "../../runtime/board.js";
+import type { Board } from "../../runtime/board.js";
 import { flush } from "../../runtime/journal/journal.js";
 import { readPage } from "../../runtime/journal/page.js";
 import { readHeader } from "../../runtime/journal/record.js";
@@ -55,22 +55,13 @@ export async function openNodeBoard(s: NodeBoardSettings): Promise<NodeBoard> {
     const keys = openKeys(join(s.folder, "keys.json"), crypto);
     const link = keep(await openSerial(s.link.port, s.link.baud));
     const scanner = s.scanner === undefined ? undefined : keep(await openScanner(s.scanner.port, s.scanner.baud));
-    const parts = s.firmata === undefined ? printedParts(s.write ?? (() => undefined)) : keep(await openFirmata(s.firmata.port, s.firmata.pins));
+    const write = s.write ?? (() => undefined);
+    const parts = s.firmata === undefined ? { panel: makeConsolePanel(write), relay: makeConsoleRelay(write), passage: undefined } : keep(await openFirmata(s.firmata.port, s.firmata.pins));
     return { name: s.name, link, scanner, relay: parts.relay, passage: parts.passage, panel: parts.panel, clock: makeClock(), random, keys, crypto, store, cells, inflate, close };
   } catch (error) {
     close();
     throw error;
   }
-}
-
-/** For a machine without lights: what the panel shows and the relay does, as lines. */
-function printedParts(write: (line: string) => void): Omit<FirmataParts, "close"> {
-  let level: 0 | 1 = 0;
-  const relay: Digital = {
-    onReadable: undefined, read: () => level, close: () => undefined,
-    write: (to) => { if (to !== level) write(to === 1 ? "[relay] open" : "[relay] shut"); level = to; },
-  };
-  return { panel: makeConsolePanel(write), relay, passage: undefined };
 }
 
 export const isEnrolled = (board: Board): boolean => openSetup(board).terminalId.length > 0;

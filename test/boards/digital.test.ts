@@ -5,7 +5,7 @@
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { makeFirmataBoard, type FirmataBoard } from "../../boards/bench/firmata-board.js";
 import { openPty, type Pty } from "../../boards/bench/pty.js";
-import { makeConsolePanel } from "../../boards/node/console-panel.js";
+import { makeConsolePanel, makeConsoleRelay } from "../../boards/node/console.js";
 import { openFirmata, type FirmataParts, type Pins } from "../../boards/node/firmata.js";
 import { openSerial } from "../../boards/node/serial.js";
 import { makeSimDigital, makeSimPanel } from "../../boards/sim/board.js";
@@ -47,6 +47,11 @@ outputConforms("a relay on a Firmata board", async () => {
 outputConforms("a simulated line", async () => {
   const digital = makeSimDigital();
   return Promise.resolve({ digital, unplug: digital.close, carry: turnOfLoop, close: digital.close, outside: () => Promise.resolve(digital.levels.at(-1) ?? 0) });
+});
+outputConforms("a relay on a console", () => {
+  const lines: string[] = [];
+  const digital = makeConsoleRelay((line) => lines.push(line));
+  return Promise.resolve({ digital, unplug: digital.close, carry: turnOfLoop, close: digital.close, outside: () => Promise.resolve(lines.at(-1) === "[relay] open" ? 1 : 0) });
 });
 inputConforms("a passage sensor on a Firmata board", async () => {
   const x = await onFirmata();

@@ -4,8 +4,10 @@
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openLine, type Line } from "../../boards/bench/pty.js";
@@ -14,9 +16,12 @@ import { random } from "../../boards/node/machine.js";
 import { runTerminal, type Running } from "../../boards/node/run.js";
 import { openSerial } from "../../boards/node/serial.js";
 import { runTap, type TapResult } from "../../boards/node/tap.js";
+import { openNodeBoard, startTerminal } from "../../boards/node/terminal-board.js";
 import type { BoardError, Serial } from "../../runtime/board.js";
+import { gate } from "../../runtime/role/gate.js";
 import { makeSync } from "../../runtime/sync/sync.js";
 import { poll } from "../../runtime/terminal.js";
+import { media } from "../../protocol/link/media.js";
 import { refusal } from "../../protocol/refusal.js";
 import { crypto, makePhone, makeStation, makeWorld, start, startStation, tap, ticket, type Phone, type Station } from "../session/world.js";
 
@@ -127,6 +132,24 @@ describe("a gate that runs", () => {
     const code = await new Promise((done) => child.on("exit", done));
     expect([code, said]).toEqual([0, "stopped\n"]);
   });
+});
+
+test("switched off and on without a battery: time goes on from the newest record, and is not believed for more", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "kaisatsu-time-"));
+  const line = openLine({ baud: 0 });
+  const board = await openNodeBoard({ name: "north", folder, link: { port: line.a, baud: 115_200 } });
+  opened.push(() => { board.close(); line.close(); rmSync(folder, { recursive: true, force: true }); });
+  const started = (systemAt: number, isSet: boolean): { at: number; quality: number } => {
+    const clock = makeClock({ monotonicMs: () => 0, systemMs: () => systemAt * 1000, isSet: () => isSet });
+    startTerminal({ ...board, clock }, gate, media.serial, "http://127.0.0.1:9", () => undefined).stop();
+    return clock.utc();
+  };
+  expect(started(0, false)).toEqual({ at: 0, quality: 0 });
+  expect(started(start, true)).toEqual({ at: start, quality: 2 });
+  expect(started(0, false)).toEqual({ at: start, quality: 1 });
+  expect(started(start + 60, false)).toEqual({ at: start + 60, quality: 1 });
+  expect(started(0, false)).toEqual({ at: start, quality: 1 });
+  expect(started(start - 3600, true)).toEqual({ at: start, quality: 1 });
 });
 
 test("while a gate stands open nothing is polled for in vain: the next look is always ahead", () => {

@@ -2,10 +2,12 @@
  * The store conformance on both stores, and what only a file has: a lock, a length, an owner, disks that fail in their own ways.
  */
 import { afterEach, describe, expect, test } from "vitest";
-import { spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { openFileStore, pageDisk, type FileStore, type PageDisk } from "../../boards/node/file-store.js";
 import { makeMemoryStore } from "../../boards/sim/store.js";
 import { faultIn, size, storeConforms } from "./store.conformance.js";
@@ -52,6 +54,14 @@ describe("a file that is opened", () => {
     open(path);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
+  });
+
+  test("that was copied here open to others is its owner's alone from then on", () => {
+    const path = fresh();
+    open(path).close();
+    chmodSync(path, 0o644);
+    open(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
   test("of another length is another configuration's, and stays as it is", () => {
@@ -183,6 +193,28 @@ describe("one process at a time", () => {
     lockedBy(path, owner());
     open(path).write(0, 0, new Uint8Array(8));
     expect(faultIn(() => open(path))).toMatchObject({ kind: "busy" });
+  });
+
+  test("of five processes that find a dead one's lock at once, one has it", async () => {
+    const path = fresh();
+    open(path).close();
+    lockedBy(path, ownName().replace(/^\d+/, String(dead())));
+    const store = join(dirname(fileURLToPath(import.meta.url)), "../../dist/boards/node/file-store.js");
+    const program = `const { openFileStore } = await import(${JSON.stringify(store)});
+      process.stdout.write("ready\\n");
+      process.stdin.once("data", () => {
+        try { openFileStore(${JSON.stringify(path)}, ${JSON.stringify(size)}); process.stdout.write("has it\\n"); } catch (error) { process.stdout.write(error.kind + "\\n"); }
+        process.stdin.once("data", () => process.exit());
+      });`;
+    const children = Array.from({ length: 5 }, () => spawn(process.execPath, ["--input-type=module", "-e", program]));
+    const lines = children.map((child) => createInterface(child.stdout)[Symbol.asyncIterator]());
+    await Promise.all(lines.map((l) => l.next()));
+    for (const child of children) child.stdin.write("open\n");
+    const said = await Promise.all(lines.map(async (l) => (await l.next()).value as string));
+    expect(said.sort()).toEqual(["busy", "busy", "busy", "busy", "has it"]);
+    for (const child of children) child.stdin.write("end\n");
+    await Promise.all(children.map((child) => new Promise((done) => child.on("exit", done))));
+    open(path);
   });
 
   test("closing gives it back and leaves nothing beside the file", () => {
