@@ -86,10 +86,16 @@ export function write(t: Terminal, entry: Entry, durable: boolean): boolean {
   }
 }
 
-/** Told at boot, with what there is of it: an end that was torn, so that nothing is lost without a word (I6). */
+/** Told to the host, with the bytes that show it, or their digests where an entry cannot hold them. False when there is no room. */
+export function noteIncident(t: Terminal, what: string, first: Uint8Array, second: Uint8Array): boolean {
+  const whole = first.length + second.length + what.length + 32 <= t.journal.store.pageBytes / 2;
+  const entry: Entry = { kind: "incident", what: what, first: whole ? first : t.board.crypto.sha256(first), second: whole ? second : t.board.crypto.sha256(second) };
+  return roomFor(t.journal, encodeEntry(entry).length, 0) && write(t, entry, false);
+}
+
+/** An end that was torn, so that nothing is lost without a word (I6). */
 export function noteTorn(t: Terminal, torn: Uint8Array | undefined, what: string): void {
-  if (torn === undefined || !roomFor(t.journal, torn.length + 64, 0)) return;
-  write(t, { kind: "incident", what: what, first: torn, second: new Uint8Array(0) }, false);
+  if (torn !== undefined) noteIncident(t, what, torn, new Uint8Array(0));
 }
 
 /** Remembers when a tap number was issued. */

@@ -4,7 +4,7 @@
  * (`trust.md` §2, anti-rollback).
  */
 import type { Board } from "./board.js";
-import { openCells, readCell, writeCell, type Cells } from "./journal/cells.js";
+import { openCells, readCell, roomForCell, writeCell, type Cells } from "./journal/cells.js";
 import type { Role } from "./role/role.js";
 import { decodeTrust, encodeTrust, makeTrust, providerKeys, signersFor, takeObject, type Trust } from "./sync/trust.js";
 import type { Crypto } from "../protocol/crypto/crypto.js";
@@ -14,10 +14,10 @@ import type { VerifierSettings } from "../protocol/session/events.js";
 import { profileA } from "../protocol/session/profile-a.js";
 import { profileB } from "../protocol/session/profile-b.js";
 import type { GroupKeys } from "../protocol/session/transcript.js";
-import { equal, hex } from "../protocol/wire/bytes.js";
+import { copy, equal, hex } from "../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, terminalToSign, type SignedClaims } from "../protocol/wire/certificate.js";
 import { done, finish, readArray, readBytes, readUint, reader, writeArray, writeBytes, writeInt, writer } from "../protocol/wire/cbor.js";
-import { openSigned } from "../protocol/wire/signed.js";
+import { decodeSigned, openSigned } from "../protocol/wire/signed.js";
 import { decodeGroupKeys, decodeSignedClaims, encodeGroupKeys } from "../protocol/wire/sync.js";
 import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList, readList, type Configuration } from "../protocol/wire/trust.js";
 
@@ -30,6 +30,8 @@ export interface Setup {
   certificate: HeldCertificate | undefined;
   group: GroupKeys | undefined;
   configuration: Configuration | undefined;
+  /** Highest number of a configuration ever held: also when the key that signed it is no longer believed. */
+  configurationNumber: number;
   /** Number of the status list held, 0 for none, and its unpacked bits. */
   listNumber: number;
   statusBits: Uint8Array | undefined;
@@ -45,8 +47,9 @@ export interface Setup {
   /** Terminals of the same operator by certificate id and by terminal id, this one's older certificates included. */
   terminals: Record<string, KnownTerminal>;
   terminalsNumber: number;
-  /** Signed objects that contradict each other: kept for the host. */
+  /** Signed objects that contradict each other, for the host; and those told in this boot. */
   incidents: { what: string; first: Uint8Array; second: Uint8Array }[];
+  contradictions: Uint8Array[];
 }
 
 const noBytes = new Uint8Array(0);
@@ -60,18 +63,25 @@ export function openSetup(board: Board): Setup {
   const trust = readCell(cells, "trust");
   const s: Setup = {
     cells: cells, crypto: crypto, trust: orEmpty(crypto, trust === undefined ? undefined : decodeTrust(crypto, trust)), terminalId: bytesOf(cells, "terminal"), certificate: undefined,
-    group: undefined, configuration: undefined, listNumber: 0, statusBits: undefined, pulledAt: 0, timeFloor: 0, confirmed: 0, sequenceCeiling: 0, renewalCounter: 0, terminals: {},
-    terminalsNumber: 0, incidents: [],
+    group: undefined, configuration: undefined, configurationNumber: 0, listNumber: 0, statusBits: undefined, pulledAt: 0, timeFloor: 0, confirmed: 0, sequenceCeiling: 0, renewalCounter: 0, terminals: {},
+    terminalsNumber: 0, incidents: [], contradictions: [],
   };
   const certificate = decodeSignedClaims(bytesOf(cells, "certificate"));
   if (certificate !== undefined) holdCertificate(s, certificate);
   const configuration = openSigned(crypto, bytesOf(cells, "configuration"), "configuration", signersFor(s.trust, "configuration"));
   if (configuration !== undefined) s.configuration = decodeConfiguration(configuration);
+  s.configurationNumber = numberIn(bytesOf(cells, "configuration"));
   s.group = decodeGroupKeys(bytesOf(cells, "group"));
   readNumbers(s);
   readStatus(s);
   readTerminals(s);
   return s;
+}
+
+function numberIn(configuration: Uint8Array): number {
+  const signed = decodeSigned(configuration);
+  const x = signed === undefined ? undefined : decodeConfiguration(signed.claims);
+  return x === undefined ? 0 : x.number;
 }
 
 function bytesOf(cells: Cells, name: string): Uint8Array {
@@ -108,12 +118,16 @@ function readStatus(s: Setup): void {
   s.listNumber = number;
   s.statusBits = bits;
 }
-function keepStatus(s: Setup, number: number, bits: Uint8Array): void {
+/** False when this machine has no room for it: then the list held stays, and grows old. */
+function keepStatus(s: Setup, number: number, bits: Uint8Array): boolean {
   const w = writer();
   writeArray(w, 2); writeInt(w, number); writeBytes(w, bits);
-  writeCell(s.cells, "status", finish(w));
+  const kept = finish(w);
+  if (!roomForCell(s.cells, "status", kept.length)) return false;
+  writeCell(s.cells, "status", kept);
   s.listNumber = number;
   s.statusBits = bits;
+  return true;
 }
 
 function readTerminals(s: Setup): void {
@@ -176,18 +190,25 @@ export function takeConfiguration(s: Setup, bytes: Uint8Array): boolean {
   const claims = openSigned(s.crypto, bytes, "configuration", signersFor(s.trust, "configuration"));
   const x = claims === undefined ? undefined : decodeConfiguration(claims);
   if (x === undefined || x.subject !== hex(s.terminalId)) return false;
-  const held = s.configuration;
-  if (held !== undefined && x.number < held.number) return false;
-  if (held !== undefined && x.number === held.number) {
-    const before = bytesOf(s.cells, "configuration");
-    const same = equal(before, bytes);
-    if (!same) s.incidents.push({ what: "two configurations with one number", first: before, second: bytes });
-    return same;
-  }
+  if (x.number < s.configurationNumber) return false;
+  if (x.number === s.configurationNumber) return holdsAlready(s, bytes, claims!);
   writeCell(s.cells, "configuration", bytes);
   s.configuration = x;
+  s.configurationNumber = x.number;
   return true;
 }
+
+/** The same signed once more is the same. Another configuration with the number of the one held is a lie of somebody who has the key; each is told once a boot. */
+function holdsAlready(s: Setup, bytes: Uint8Array, claims: Uint8Array): boolean {
+  const held = bytesOf(s.cells, "configuration");
+  const signed = decodeSigned(held);
+  if (signed !== undefined && equal(signed.claims, claims)) return true;
+  if (s.contradictions.length >= contradictionsMax || s.contradictions.some((known) => equal(known, claims))) return false;
+  s.contradictions.push(copy(claims, 0, claims.length));
+  s.incidents.push({ what: "two configurations with one number", first: held, second: bytes });
+  return false;
+}
+const contradictionsMax = 16;
 
 /** Name of the one status list of values. */
 export const valuesList = "values";
@@ -198,9 +219,7 @@ export function takeList(s: Setup, bytes: Uint8Array, inflate: (packed: Uint8Arr
   const list = claims === undefined ? undefined : decodeStatusList(claims);
   if (list === undefined || list.list !== valuesList || list.number <= s.listNumber || list.number < leastNumber(s)) return false;
   const bits = inflate(list.packed, limits.statusListBytesMax);
-  if (bits === undefined) return false;
-  keepStatus(s, list.number, bits);
-  return true;
+  return bits !== undefined && keepStatus(s, list.number, bits);
 }
 
 function leastNumber(s: Setup): number {
@@ -215,10 +234,9 @@ export function takeDelta(s: Setup, bytes: Uint8Array): boolean {
   const delta = claims === undefined ? undefined : decodeStatusDelta(claims);
   if (delta === undefined || delta.list !== valuesList || s.statusBits === undefined) return false;
   if (delta.appliesTo !== s.listNumber || delta.number <= s.listNumber) return false;
+  for (const indices of [delta.revoked, delta.valid, delta.suspended]) if (indices.length > 0 && indices[indices.length - 1]! >= limits.statusListBytesMax * 4) return false;
   const bits = applyDelta(s.crypto, s.statusBits, delta);
-  if (bits === undefined) return false;
-  keepStatus(s, delta.number, bits);
-  return true;
+  return bits !== undefined && keepStatus(s, delta.number, bits);
 }
 
 export function listDigest(s: Setup): Uint8Array {
@@ -246,11 +264,16 @@ export function keepTerminals(s: Setup, certificates: readonly Uint8Array[], num
   const all = done(r) ? before : [];
   for (const bytes of certificates) if (learnTerminal(s, bytes) && !all.some((known) => equal(known, bytes))) all.push(bytes);
   while (all.length > terminalsMax) all.shift();
-  const w = writer();
-  writeArray(w, 2); writeInt(w, number); writeArray(w, all.length);
-  for (const bytes of all) writeBytes(w, bytes);
-  writeCell(s.cells, "terminals", finish(w));
+  let kept = encodeTerminals(number, all);
+  while (all.length > 0 && !roomForCell(s.cells, "terminals", kept.length)) { all.shift(); kept = encodeTerminals(number, all); }
+  writeCell(s.cells, "terminals", kept);
   s.terminalsNumber = number;
+}
+function encodeTerminals(number: number, certificates: readonly Uint8Array[]): Uint8Array {
+  const w = writer();
+  writeArray(w, 2); writeInt(w, number); writeArray(w, certificates.length);
+  for (const bytes of certificates) writeBytes(w, bytes);
+  return finish(w);
 }
 const terminalsMax = 512;
 

@@ -8,9 +8,10 @@ import { readCell, writeCell } from "../journal/cells.js";
 import { signersFor } from "./trust.js";
 import { claimKeys, macRequest, openAnswer, readAnswer, readClaimCode, shownDigits } from "../../protocol/wire/claim.js";
 import { openSigned } from "../../protocol/wire/signed.js";
-import { decodeClaimGranted, encodeClaimRequest } from "../../protocol/wire/sync.js";
+import { decodeClaimGranted, decodeSignedClaims, encodeClaimRequest } from "../../protocol/wire/sync.js";
 import { decodeTime } from "../../protocol/wire/trust.js";
-import { copy } from "../../protocol/wire/bytes.js";
+import { copy, equal } from "../../protocol/wire/bytes.js";
+import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
 
 export interface Claim { setup: Setup; secret: string; nonce: Uint8Array; request: Uint8Array; bytes: Uint8Array }
 
@@ -54,6 +55,10 @@ export function finishClaim(board: Board, claim: Claim, answer: Uint8Array): Cla
   const granted = plain === undefined ? undefined : decodeClaimGranted(plain);
   if (granted === undefined) return { wrong: "the answer cannot be read: is the host of the same version?" };
   const setup = claim.setup;
+  const signed = decodeSignedClaims(granted.certificate);
+  const certified = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+  const signing = board.keys.publicKey("signing");
+  if (certified === undefined || signing === undefined || !equal(certified.signingKey, signing)) return { wrong: "the certificate is for other keys than this terminal's" };
   if (!enrol(setup, granted.provider, granted.root, granted.spareRoot, granted.roles, granted.terminalId, granted.certificate)) {
     return { wrong: "the certificate is not signed by a key that the provider's root names" };
   }

@@ -9,7 +9,7 @@
 import { readAnswer, writeLetter, type Correspondent, type Letter } from "./letters.js";
 import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
-import { attempt, endService, need, timeOf, write } from "../keeping.js";
+import { attempt, endService, need, noteIncident, timeOf } from "../keeping.js";
 import { isPlausible, keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
 import { limits } from "../../protocol/limits.js";
@@ -252,7 +252,7 @@ function signedTime(s: Sync, news: News, out: Outstanding): number {
 
 function noteIncidents(s: Sync): void {
   const t = s.terminal;
-  for (const incident of t.setup.incidents) if (!write(t, { kind: "incident", what: incident.what, first: incident.first, second: incident.second }, true)) return;
+  for (const incident of t.setup.incidents) if (!noteIncident(t, incident.what, incident.first, incident.second)) return;
   t.setup.incidents = [];
 }
 
