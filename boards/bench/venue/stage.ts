@@ -39,6 +39,8 @@ export interface GateOnStage {
   opened: number;
   /** Whether a person walks when the turnstile opens. */
   walks: boolean;
+  /** Told everything the terminal says. */
+  watch?: (e: TerminalEvent) => void;
   close(): void;
 }
 
@@ -115,6 +117,7 @@ export function startGate(stage: Stage, g: GateOnStage): void {
 }
 
 function note(g: GateOnStage, e: TerminalEvent): void {
+  g.watch?.(e);
   if (e.event === "shown") g.shown.push({ code: e.code, since: e.since, value: e.value, receipt: e.receipt, stages: undefined });
   if (e.event === "opened") { g.opened++; g.shown.at(-1)!.stages = { ...e.stages }; }
 }

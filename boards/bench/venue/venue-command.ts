@@ -1,9 +1,11 @@
 /** `kaisatsu venue`: a whole venue on one machine, told in plain lines. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { exitCode, type Command } from "../command.js";
+import { join, resolve } from "node:path";
+import { exitCode, noWords, textOf, UsageError, type Command } from "../command.js";
+import { prepareFolder } from "../folder.js";
 import { openStage } from "./stage.js";
+import { stay } from "./stay.js";
 import { tell } from "./story.js";
 
 export const venueCommand: Command = {
@@ -16,7 +18,8 @@ goes away and comes back. Handsets and gates talk through real serial ports on p
 emulated Firmata boards. Nothing outside a folder under the system's temporary one is touched.
 
   --data FOLDER  keep everything in this folder, which must not exist yet
-  --stay         stay up afterwards, for tapping by hand from a second console; Ctrl-C ends it
+  --stay         stay up afterwards, for tapping by hand from a second console: a guest is sold something, and the commands
+                 to paste are printed; Ctrl-C ends it
   --json         one JSON line an event; the last one is the summary
 
 Exit code 0 when everything was as it must be, 3 when not.
@@ -28,8 +31,11 @@ Examples:
 `,
   options: { data: { type: "string" }, stay: { type: "boolean" } },
   async run(c) {
-    const given = c.options["data"] as string | undefined;
-    const folder = given ?? mkdtempSync(join(tmpdir(), "kaisatsu-venue-"));
+    noWords(c);
+    const given = textOf(c, "data");
+    if (given !== undefined && existsSync(given) && (!statSync(given).isDirectory() || readdirSync(given).length > 0)) throw new UsageError(`--data: ${given} is there already; the venue begins in a folder of its own.`);
+    if (given !== undefined) prepareFolder(given, "--data");
+    const folder = given === undefined ? mkdtempSync(join(tmpdir(), "kaisatsu-venue-")) : resolve(given);
     const stage = await openStage(folder);
     try {
       const summary = await tell(stage, c);
@@ -38,7 +44,7 @@ Examples:
         c.out("");
         c.out(`${summary.taps} taps: ${summary.opened} opened, ${summary.refused} refused, ${summary.resumed} resumed. Bytes on the wire: ${summary.bytes.fullCertificates} with both certificates, ${summary.bytes.knownCertificates} once the handset knows the gate. Hello to open: ${summary.tapMs.p50} ms median, ${summary.tapMs.p99} ms at most of 99 in 100.`);
       }
-      if (c.options["stay"] === true) await stay(stage.gates.map((g) => [g.name, g.line.b] as const), stage.host.url, folder, c.out);
+      if (c.options["stay"] === true) await stay(stage, c);
       return exitCode.done;
     } finally {
       await stage.close();
@@ -46,11 +52,3 @@ Examples:
     }
   },
 };
-
-async function stay(ports: (readonly [string, string])[], url: string, folder: string, out: (line: string) => void): Promise<void> {
-  out("");
-  out(`The host stays at ${url}; the operator's token is in ${join(folder, "host", "operator.token")}.`);
-  for (const [name, port] of ports) out(`  ${name}: kaisatsu handset tap --port ${port} --folder YOUR_FOLDER`);
-  out("Enrol a handset with: kaisatsu handset enrol --host " + url + " --folder YOUR_FOLDER --user YOU. Ctrl-C ends the venue.");
-  await new Promise<void>((done) => { process.once("SIGINT", done); process.once("SIGTERM", done); });
-}
