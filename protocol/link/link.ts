@@ -32,7 +32,7 @@ export interface Link {
   queue: { payload: Uint8Array; flags: number; needsAck: boolean }[];
   sentAtMs: number;
   tries: number;
-  /** Fragments of the message that is arriving. */
+  /** Fragments of the message that is arriving, and their bytes; one more than the longest message where it is too long. */
   arriving: Uint8Array[];
   arrivingBytes: number;
   /** The frame that last started a session here, to know its repetition. */
@@ -155,9 +155,9 @@ function repeat(link: Link): void {
 }
 
 function takeFragment(link: Link, frame: Frame, out: Out): void {
-  link.arriving.push(frame.payload);
-  link.arrivingBytes += frame.payload.length;
-  if (link.arrivingBytes > limits.messageBytesMax) { forgetArriving(link); return; }
+  link.arrivingBytes = Math.min(link.arrivingBytes + frame.payload.length, limits.messageBytesMax + 1);
+  if (link.arrivingBytes <= limits.messageBytesMax) link.arriving.push(frame.payload);
+  else link.arriving = []; // Too long: nothing of it is kept, to its end.
   if ((frame.link & bit.more) !== 0) { link.owesAck = true; return; }
   const message = join(link.arriving);
   forgetArriving(link);

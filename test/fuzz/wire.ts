@@ -169,7 +169,7 @@ function judgeLine(bytes: Uint8Array, find: (what: string) => void): void {
       // As a frame of its own, check sums right: what a hostile neighbour can always do.
       receive(link, encodeFrame(wrapping, { link: bytes.length > 0 ? bytes[0]! : 0, payload: bytes.subarray(1, 1024) }, 0), 1);
       poll(link, 100);
-      if (link.arrivingBytes > 2048 || link.queue.length > 0) find(`${medium.name} link holds ${link.arrivingBytes} bytes`);
+      if (link.arrivingBytes > 2049 || link.queue.length > 0) find(`${medium.name} link holds ${link.arrivingBytes} bytes`);
     }, find);
   }
 }

@@ -103,7 +103,7 @@ export function converse(medium: Medium, line: Line, talk: Talk = {}): Told {
     for (const d of due) for (const message of receive(links[d.to], d.bytes, nowMs).messages) hear(d.to, message);
     if (due.length === 0) nowMs++;
     for (const end of ["terminal", "handset"] as const) {
-      if (links[end].deframer.held.length !== held[end] || links[end].arrivingBytes > 2048) told.violations.push(`${end} holds more than one message`);
+      if (links[end].deframer.held.length !== held[end] || links[end].arriving.reduce((sum, part) => sum + part.length, 0) > 2048) told.violations.push(`${end} holds more than one message`);
     }
   }
   told.endMs = nowMs;

@@ -3,7 +3,7 @@
  * is lost. The fault table's rows are enumerated in `line.test.ts`; here stand seeds and single stories.
  */
 import { describe, expect, test } from "vitest";
-import { deadline, makeLink, poll, receive, send, type Link, type Sending } from "../../protocol/link/link.js";
+import { deadline, makeLink, poll, receive, send, wake, type Link, type Sending } from "../../protocol/link/link.js";
 import { media, type Medium } from "../../protocol/link/media.js";
 import { beaconFrame } from "../../protocol/link/beacon.js";
 import { encodeFrame } from "../../protocol/link/frame.js";
@@ -101,16 +101,20 @@ describe.each(Object.values(media))("$name", (medium) => {
     expect(receive(link, good, 301).messages.length).toBe(1);
   });
 
-  test("fragments without end are dropped at the longest message", () => {
+  test("fragments without end hold no more than the longest message; when the end comes, nothing is delivered, and the next message is", () => {
     const link = makeLink(medium, false);
-    let messages = 0;
-    for (let i = 0; i < 40; i++) {
-      const frame = { link: 128 | 4 | 8 | (i === 0 ? 16 : 0) | (i & 1), payload: new Uint8Array(500) };
-      messages += receive(link, encodeFrame(medium.wrapping, frame, 0), i * 20).messages.length;
-      poll(link, i * 20 + 15);
-      expect(link.arrivingBytes).toBeLessThanOrEqual(2048);
-    }
-    expect(messages).toBe(0);
+    const heard: Uint8Array[] = [];
+    const hear = (i: number, flags: number, payload: Uint8Array): void => {
+      const frame = { link: 128 | 4 | flags | (i === 0 ? 16 : 0) | (i & 1) | (i & 2 ? 64 : 0), payload };
+      heard.push(...receive(link, encodeFrame(medium.wrapping, frame, 0), i * 20).messages);
+      expect(poll(link, i * 20 + 15).output.length).toBe(flags === 8 ? 1 : 0);
+      expect(link.arriving.reduce((sum, part) => sum + part.length, 0)).toBeLessThanOrEqual(2048);
+    };
+    for (let i = 0; i < 40; i++) hear(i, 8, new Uint8Array(500));
+    hear(40, 0, new Uint8Array(3));
+    expect(heard).toEqual([]);
+    hear(41, 0, new Uint8Array(4));
+    expect(heard).toEqual([new Uint8Array(4)]);
   });
 });
 
@@ -190,6 +194,20 @@ test("a fragment that comes once more, late, is no part of another message", () 
   const heard = [part(0, true, "a"), part(1, false, "b"), part(0, true, "a"), part(2, true, "c"), part(0, true, "a"), part(1, false, "b"), part(3, false, "d")]
     .flatMap((bytes, n) => receive(terminal, bytes, n).messages.map((m) => Buffer.from(m).toString()));
   expect(heard).toEqual(["ab", "cd"]);
+});
+
+test("a handset that says it is there: the terminal hears so, and its session goes on", () => {
+  const terminal = makeLink(media.serial, false);
+  const handset = makeLink(media.serial, true);
+  wake(handset);
+  expect(deadline(handset)).toBe(0);
+  const [first, ...more] = poll(handset, 5).output;
+  expect([more.length, deadline(handset)]).toEqual([0, -1]);
+  send(terminal, new Uint8Array([1]), { first: true, last: false });
+  poll(terminal, 6);
+  expect(receive(terminal, first!, 7)).toMatchObject({ woken: true, messages: [] });
+  expect(terminal.queue.length).toBe(1);
+  expect(receive(makeLink(media.serial, true), first!, 7).woken).toBe(false); // Its own echo.
 });
 
 test("a beacon frame on a two-way line acknowledges nothing", () => {
