@@ -95,8 +95,9 @@ function room(w: Writer, more: number): void {
 export interface Reader { bytes: Uint8Array; at: number; bad: boolean }
 
 /**
- * A reader over one item from outside. Bytes that `scan` refuses give a reader that is bad from the start. Where `tag` is
- * given, the item may stand behind that one tag; the reader then starts after it.
+ * A reader over one item from outside. Bytes that `scan` refuses give a reader that is bad from the start; a good one can
+ * fail by what it is asked for, never by the form of what is there. Where `tag` is given, the item may stand behind that one
+ * tag; the reader then starts after it.
  */
 export function reader(bytes: Uint8Array, tag?: number): Reader {
   let start = 0;
@@ -136,9 +137,8 @@ export function readBytes(r: Reader, size?: number): Uint8Array {
 export function readText(r: Reader): string {
   const length = readHead(r, 3);
   if (r.bad) return "";
-  const text = fromUtf8(r.bytes.subarray(r.at, r.at + length));
+  const text = fromUtf8(r.bytes.subarray(r.at, r.at + length))!;
   r.at += length;
-  if (text === undefined) { r.bad = true; return ""; }
   return text;
 }
 /** An array's length; with `items` given, exactly that. */
@@ -171,16 +171,12 @@ export function peekMajor(r: Reader): number {
 export function readRaw(r: Reader): Uint8Array {
   if (r.bad || r.at >= r.bytes.length) { r.bad = true; return new Uint8Array(0); }
   const start = r.at;
-  const end = item(r.bytes, start, cborDepthMax, true);
-  if (end < 0) { r.bad = true; return new Uint8Array(0); }
-  r.at = end;
-  return copy(r.bytes, start, end);
+  r.at = item(r.bytes, start, cborDepthMax, true);
+  return copy(r.bytes, start, r.at);
 }
 function readHead(r: Reader, major: number): number {
   if (r.bad || r.at >= r.bytes.length || r.bytes[r.at]! >> 5 !== major) { r.bad = true; return 0; }
-  const end = head(r.bytes, r.at);
-  if (end < 0) { r.bad = true; return 0; }
-  r.at = end;
+  r.at = head(r.bytes, r.at);
   return argument;
 }
 
@@ -192,9 +188,8 @@ export function scan(bytes: Uint8Array, tags?: boolean): boolean {
 /** The argument of the head that `head` walked last: one number kept here instead of an object made for each item. */
 let argument = 0;
 
-/** Walks one head; answers where it ends, or −1 when it is not in shortest form, cut off, or no safe integer. */
+/** Walks one head, of which there is a byte; answers where it ends, or −1 when it is not in shortest form, cut off, or no safe integer. */
 function head(b: Uint8Array, at: number): number {
-  if (at >= b.length) return -1;
   const info = b[at]! & 31;
   if (info < 24) { argument = info; return at + 1; }
   if (info > 27) return -1;

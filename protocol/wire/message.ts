@@ -27,9 +27,7 @@ export const outcome = { finished: 0, turned: 1, not_turned: 2, reversal: 3 } as
 export function messageType(bytes: Uint8Array): number {
   if (bytes.length < 2 || bytes.length > limits.messageBytesMax) return -1;
   const r = reader(bytes);
-  if (readArray(r) < 1 || peekMajor(r) !== 0) return -1;
-  const number = readUint(r);
-  return r.bad ? -1 : number;
+  return readArray(r) < 1 || peekMajor(r) !== 0 ? -1 : readUint(r);
 }
 
 export function begin(bytes: Uint8Array, number: number): Reader {
