@@ -12,9 +12,9 @@ export const importCommand: Command = {
   summary: "issue values for an attendee list: JSON, CSV, or a pretix order export",
   help: `Usage: kaisatsu import FILE --host URL --token-file T [--format F] [--product FROM=TO …] [--json]
 
-Issues one value for each line, all or nothing: if a line is wrong, nothing is issued and each wrong line is named. The same
-list again issues nothing twice, so a growing list can be imported every day. People whom the host has not seen yet collect
-with an invitation code; it is printed, for you to send.
+Issues one value for each line, all or nothing: if a line is wrong, nothing is issued and each wrong line is named. The
+same list again issues nothing twice, so a growing list can be imported every day. People whom the host has not seen yet
+collect with an invitation code; it is printed, for you to send.
 
   FILE             the list, or - for standard input. Columns: reference, name, user (or email), product; of a pretix
                    order export: order code, position id, status, attendee name and email, product

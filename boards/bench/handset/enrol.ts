@@ -13,9 +13,9 @@ export const enrolCommand: Command = {
   help: `Usage: kaisatsu handset enrol --folder F --host URL --user ID [--password-file P] [--code CODE] [--beside F2]
                               [--root ID] [--yes] [--json]
 
-Makes keys in the folder and enrols them at the host. A new member's account is made, and its recovery code is shown, once.
-An account that exists takes another handset only beside one of its own, or for its recovery code, which ends the others.
-The provider is trusted from then on: compare its root id with what the operator shows before you say yes.
+Makes keys in the folder and enrols them at the host. A new member's account is made, and its recovery code is shown,
+once. An account that exists takes another handset only beside one of its own, or for its recovery code, which ends the
+others. The provider is trusted from then on: compare its root id with what the operator shows before you say yes.
 
 ${folderHelp}
   --host URL     the host, such as http://127.0.0.1:8440

@@ -11,9 +11,9 @@ export const receiptsCommand: Command = {
   summary: "list receipts with their state; --report compares them with the host's books",
   help: `Usage: kaisatsu handset receipts --folder F [--value V] [--report] [--json]
 
-Lists the receipts of each value, newest last. States: unresolved (nobody knows yet whether you were let through), finished,
-turned (you walked through), used (the terminal said so when asked), reversed (given back). Receipts of the provider move a
-value's base and take nothing.
+Lists the receipts of each value, newest last. States: unresolved (nobody knows yet whether you were let through),
+finished, turned (you walked through), used (the terminal said so when asked), reversed (given back). Receipts of the
+provider move a value's base and take nothing.
 
 ${folderHelp}
   --value V      only this value: the beginning of its id, its name, or its kind

@@ -18,8 +18,8 @@ export const tapCommand: Command = {
   help: `Usage: kaisatsu handset tap --folder F --port P [--value V] [--silent AMOUNT] [--yes] [--intent I] [--json]
 
 Holds the handset to the terminal behind a serial port. No network is needed. Money above the silent limit is paid only
-after you said yes. When the last tap of the value was broken off, one question comes first: were you let through? No
-resumes it, at no second charge; yes goes on with the next use, or, when nothing is left, asks the terminal what became of it.
+after you said yes. When the last tap of a value was broken off, one question comes first: were you let through? No
+resumes it, at no second charge; yes goes on with the next use or, when nothing is left, asks the terminal about it.
 
 ${folderHelp}
   --port P       the serial port, such as /dev/ttyUSB1

@@ -6,7 +6,7 @@ import { dirname, resolve } from "node:path";
 import { readHostAddress } from "../command.js";
 import type { Pins } from "../../node/firmata.js";
 import { media } from "../../../protocol/link/media.js";
-import { readClaimCode } from "../../../protocol/wire/claim.js";
+import { makeClaimCode, readClaimCode } from "../../../protocol/wire/claim.js";
 
 export interface TerminalConfiguration {
   name: string;
@@ -31,7 +31,7 @@ export const example = `{
     "port": "/dev/ttyACM0",
     "pins": { "accept": 13, "refuse": 12, "amber": 11, "yellow": 10, "blue": 9, "buzzer": 8, "relay": 7, "passage": 2 }
   },
-  "claim": "0000-0000-0000-0000-000D"
+  "claim": "${makeClaimCode(new Uint8Array(19))}"
 }
 `;
 
@@ -57,7 +57,7 @@ const claimCode: Check = (item, path) =>
 const fields = (shape: Record<string, Field>): Check => (item, path) => {
   if (typeof item !== "object" || item === null || Array.isArray(item)) return [`${path === "" ? "The file" : path} must be an object { … }, not ${said(item)}.`];
   const at = (key: string): string => (path === "" ? key : `${path}.${key}`);
-  const unknown = Object.keys(item).filter((key) => !Object.hasOwn(shape, key)).map((key) => `${at(key)} is not known here${suggested(key, Object.keys(shape))}.`);
+  const unknown = Object.keys(item).filter((key) => !Object.hasOwn(shape, key)).map((key) => `${at(key)} is not known here${suggested(key, Object.keys(shape))}`);
   const wrong = Object.entries(shape).flatMap(([key, field]) => {
     if (Object.hasOwn(item, key)) return field.check((item as Record<string, unknown>)[key], at(key));
     return field.needed === undefined ? [] : [`${at(key)} is missing: ${field.needed}.`];
@@ -69,7 +69,7 @@ const fields = (shape: Record<string, Field>): Check => (item, path) => {
 function suggested(key: string, known: readonly string[]): string {
   const letters = (word: string): string => [...word.toLowerCase()].sort().join("");
   const near = known.find((k) => k.toLowerCase() === key.toLowerCase() || letters(k) === letters(key) || (key.length > 2 && (k.startsWith(key) || key.startsWith(k))));
-  return near === undefined ? `; known are ${known.join(", ")}` : `; did you mean ${near}?`;
+  return near === undefined ? `; known are ${known.join(", ")}.` : `; did you mean ${near}?`;
 }
 
 const pin = whole(0, 127);

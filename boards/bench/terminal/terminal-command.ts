@@ -23,8 +23,8 @@ Runs until Ctrl-C: it serves handsets on its serial line, decides offline, journ
 journal to the host whenever that answers. The first start enrols it by a claim code that the host's operator made
 (kaisatsu host --help, /api/terminals); later starts need none.
 
-  CONFIG        a JSON file; "kaisatsu terminal --example" prints one. scanner, firmata and claim may be left out: without
-                firmata, lights and relay are printed. Relative folders are meant from the file's own folder
+  CONFIG        a JSON file; "kaisatsu terminal --example" prints one. scanner, firmata and claim may be left out:
+                without firmata, lights and relay are printed. Relative folders are meant from the file's own folder
   --claim CODE  the claim code, or - to read it from standard input; without it, "claim" of the file is used
   --json        one JSON line an event: tap, turned, not_turned, host, fault
 

@@ -18,8 +18,8 @@ goes away and comes back. Handsets and gates talk through real serial ports on p
 emulated Firmata boards. Nothing outside a folder under the system's temporary one is touched.
 
   --data FOLDER  keep everything in this folder, which must not exist yet
-  --stay         stay up afterwards, for tapping by hand from a second console: a guest is sold something, and the commands
-                 to paste are printed; Ctrl-C ends it
+  --stay         stay up afterwards, for tapping by hand from a second console: a guest is sold something, and the
+                 commands to paste are printed; Ctrl-C ends it
   --json         one JSON line an event; the last one is the summary
 
 Exit code 0 when everything was as it must be, 3 when not.
