@@ -92,10 +92,13 @@ function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   if (isRenewalDue(s)) return renew(s);
   if (now < s.nextPullMs) return undefined;
   const setup = t.setup;
-  return post(s, messageType.pull, encodePull({
+  const body = encodePull({
     configuration: setup.configuration === undefined ? 0 : setup.configuration.number, list: setup.listNumber, digest: listDigest(setup), nonce: nonce,
     knownTerminals: setup.terminalsNumber,
-  }));
+  });
+  // It asks for the time as well: a clock that nobody signed does not vouch for itself, or one set wrongly would be refused for ever.
+  const time = timeOf(t);
+  return writeLetter(s.who, messageType.pull, body, time.quality === 3 ? time.at : 0, time.quality === 3 ? 3 : 0);
 }
 
 /** What comes after the last confirmed entry, or nothing: then the answer says how far the host is. */
