@@ -124,12 +124,12 @@ export function tidy(t: Terminal): void {
   if (t.journal.fault !== undefined || through === 0 || through > t.confirmed || t.tidiedAt === t.journal.next) return;
   if (roomFor(t.journal, recordRoomBytes * 4, 2) || isHeld(t.book, through)) return;
   const time = timeOf(t);
-  const notices = carryOver(t.book, through, time.at, time.quality);
+  const entries = carryOver(t.book, through, time.at, time.quality);
   let bytes = 0;
-  for (const notice of notices) bytes += recordBytes(encodeEntry(notice).length);
+  for (const entry of entries) bytes += recordBytes(encodeEntry(entry).length);
   t.tidiedAt = t.journal.next;
   if (bytes > t.journal.store.pageBytes / 2) { report(t, "The journal is full of uses that are still valid: give this terminal more storage."); return; }
-  for (const notice of notices) if (!write(t, notice, false)) return;
+  for (const entry of entries) if (!write(t, entry, false)) return;
   need(t, () => {
     flush(t.journal);
     releaseThrough(t.journal, through);

@@ -10,7 +10,7 @@ import { fromBytes4 } from "../../protocol/session/transcript.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
 import { limits } from "../../protocol/limits.js";
 import { hex } from "../../protocol/wire/bytes.js";
-import type { BeaconEntry, Entry, FinishedEntry, NoticeEntry } from "../../protocol/wire/entry.js";
+import type { BeaconEntry, Entry, FinishedEntry, HandoverEntry, NoticeEntry } from "../../protocol/wire/entry.js";
 import { action, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, type Receipt } from "../../protocol/wire/receipt.js";
 import { statusAt } from "../../protocol/wire/trust.js";
 import { digest16 } from "../../protocol/wire/value.js";
@@ -27,12 +27,15 @@ export interface BookState {
   notices: Record<string, Kept>;
   noticesCount: number;
   uses: Record<string, KeptUse>;
-  handed: Record<string, { to: Uint8Array; sequence: number }>;
+  handed: Record<string, { entry: HandoverEntry; sequence: number }>;
   beacons: Record<string, BeaconEntry>;
   /** Keys of `beacons` by step, oldest first, of steps that may still be shown again. */
   beaconSteps: { key: string; step: number }[];
   closed: number;
   ceiling: number;
+  /** Where `closed` and `ceiling` were written last. */
+  closedSequence: number;
+  ceilingSequence: number;
   boot: number;
   /** Finished uses since `closed` moved. */
   finishedSinceClosed: number;
@@ -50,7 +53,7 @@ export interface BookState {
 
 export function makeBook(crypto: Crypto): BookState {
   return {
-    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
+    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, closedSequence: 0, ceilingSequence: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
     terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, latestAt: 0,
   };
 }
@@ -68,13 +71,20 @@ export function apply(b: BookState, e: Entry, sequence: number): void {
     case "outcome": setOutcome(b, useKey(e.valueId, e.counter), e.turned ? "turned" : "not_turned"); break;
     case "reopened": applyReopened(b, useKey(e.valueId, e.counter)); break;
     case "reversal": applyReversal(b, e.reversal, e.proof); break;
-    case "handover": b.handed[useKey(e.valueId, e.counter)] = { to: e.to, sequence: sequence }; break;
-    case "closed": b.closed = Math.max(b.closed, e.tap); b.finishedSinceClosed = 0; break;
-    case "ceiling": b.ceiling = Math.max(b.ceiling, e.tap); break;
+    case "handover": b.handed[useKey(e.valueId, e.counter)] = { entry: e, sequence: sequence }; break;
+    case "closed": applyClosed(b, e.tap, sequence); break;
+    case "ceiling": b.ceiling = Math.max(b.ceiling, e.tap); b.ceilingSequence = sequence; break;
     case "boot": b.boot = e.boot; forgetOutcomes(b); break;
     case "notice": putNotice(b, e, sequence); break;
     default: break;
   }
+}
+
+/** The same number written again, because its page was given back, closes nothing new. */
+function applyClosed(b: BookState, tap: number, sequence: number): void {
+  if (tap > b.closed) b.finishedSinceClosed = 0;
+  b.closed = Math.max(b.closed, tap);
+  b.closedSequence = sequence;
 }
 
 function receiptOf(e: FinishedEntry): { receipt: Receipt; bytes: Uint8Array } | undefined {
@@ -170,15 +180,29 @@ function forgetOutcomes(b: BookState): void {
 
 // ---- giving pages back ------------------------------------------------------------------------------------------------
 
-/** Notices whose newest entry stands at or before `through` and whose value may still be shown: to be written again. */
-export function carryOver(b: BookState, through: number, at: number, quality: number): NoticeEntry[] {
-  const live: NoticeEntry[] = [];
+/**
+ * What stands at or before `through` and must outlive its page, to be written again: the tap numbers used and closed, to whom
+ * receipts were given that may still be shown here, and notices of values that may.
+ */
+export function carryOver(b: BookState, through: number, at: number, quality: number): Entry[] {
+  const live: Entry[] = [];
+  if (b.ceiling > 0 && b.ceilingSequence <= through) live.push({ kind: "ceiling", tap: b.ceiling });
+  if (b.closed > 0 && b.closedSequence <= through) live.push({ kind: "closed", tap: b.closed });
+  for (const key of Object.keys(b.handed)) {
+    const kept = b.handed[key]!;
+    if (kept.sequence <= through && mayComeBack(kept.entry, at, quality)) live.push(kept.entry);
+  }
   for (const key of Object.keys(b.notices)) {
     const kept = b.notices[key]!;
     if (kept.sequence > through) continue;
     if (quality > 0 && kept.notice.expires < at) { delete b.notices[key]; b.noticesCount--; } else live.push(kept.notice);
   }
   return live;
+}
+
+/** Nothing may be resumed for longer than the longest `until`; where a clock is missing nobody knows how long ago it was. */
+function mayComeBack(handed: HandoverEntry, at: number, quality: number): boolean {
+  return quality === 0 || handed.quality === 0 || at <= handed.at + limits.resumeSecondsMax;
 }
 
 /** True while an entry up to `through` may still be asked for: a use that may pass again, or a handover that may be repeated. */
@@ -206,7 +230,7 @@ export function bookView(b: BookState): Book {
     finished: (valueId, counter) => viewUse(b, valueId, counter),
     handedTo: (valueId, counter) => {
       const handed = b.handed[useKey(valueId, counter)];
-      return handed === undefined ? undefined : handed.to;
+      return handed === undefined ? undefined : handed.entry.to;
     },
     closed: () => b.closed,
     terminal: (id) => b.terminals[hex(id)],
