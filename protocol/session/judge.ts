@@ -89,12 +89,13 @@ export function owner(value: Value, notice: UseNotice | undefined): Verdict {
   return verdict(notice !== undefined && value.ownerSequence < notice.ownerSequence ? refusal.owner_superseded : 0, 0);
 }
 
-/** Codes 14 and 15: a counter counts once, and never after a higher one. */
+/** Codes 14 and 15: a counter counts once, and never after a higher one or a later base. */
 function chain(asked: Asked, notice: UseNotice | undefined): Verdict {
   const single = asked.value.unit === unit.uses && asked.value.most === 1;
   const over = spentBefore(asked.newest, asked.undone) + asked.want.amount > asked.value.most;
   if (single && asked.want.amount > 0 && notice !== undefined && notice.beaconUses > 0) return verdict(refusal.already_used, notice.lastAt);
-  if (notice !== undefined && counterAfter(asked.newest) <= notice.counter) {
+  const older = notice !== undefined && baseOf(asked.value, asked.newest).counter < notice.baseCounter;
+  if (notice !== undefined && (older || counterAfter(asked.newest) <= notice.counter)) {
     return verdict(single ? refusal.already_used : refusal.state_outdated, notice.lastAt);
   }
   return single && over && asked.newest !== undefined ? verdict(refusal.already_used, asked.newest.at) : verdict(0, 0);

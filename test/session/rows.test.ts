@@ -3,7 +3,7 @@
  * opens and what it does not, what a leaving holder may always do.
  */
 import { describe, expect, test } from "vitest";
-import { ask, counterOf, drive, greet, hear, introduce, makeGate, makeHand, makeMint, newestOf, silence, start, daySeconds, talk, tapOnce, type Gate, type Hand, type OnTheWay } from "./core.js";
+import { ask, counterOf, drive, greet, hear, idOf, introduce, makeGate, makeHand, makeMint, newestOf, silence, start, daySeconds, talk, tapOnce, type Gate, type Hand, type OnTheWay } from "./core.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { clause, encodeRule } from "../../protocol/rule.js";
 import { refusal } from "../../protocol/refusal.js";
@@ -296,6 +296,24 @@ describe("a host receipt moves the base and nothing else (§5)", () => {
     tapOnce(hand, gates[1]!, { at: start + 120 });
     tapOnce(hand, gates[1]!, { at: start + 3600 });
     expect(gates[1]!.shown).toEqual([refusal.rule_refused, 0]);
+  });
+  test("a copy from before the base that this gate saw is an old copy, whatever its counter: sums of two bases do not take turns", () => {
+    const gate = makeGate(mint, "north");
+    const hand = makeHand(mint, "coupon", { change: { offline: { uses: 20, amount: 2, days: 30 }, most: 9 } });
+    tapOnce(hand, gate);
+    tapOnce(hand, gate);
+    const copy: Hand = { ...hand, kept: [...hand.kept], known: {} };
+    refreshed(hand, start);
+    tapOnce(hand, gate);
+    const far = makeGate(mint, "far");
+    introduce(gate, far);
+    for (let i = 0; i < 2; i++) {
+      const newest = decodeReceipt(newestOf(copy)!.receipt)!;
+      const receipt = encodeReceipt({ ...newest, terminal: idOf(far), counter: newest.counter + 1, previous: digest16(crypto, newestOf(copy)!.receipt), amount: 0, after: 1 });
+      copy.kept = [...copy.kept, { receipt, proof: crypto.sign(far.signing, receiptToSign(receipt)), certificate: undefined, state: "turned", reversal: undefined }];
+    }
+    tapOnce(copy, gate);
+    expect(gate.shown).toEqual([0, 0, 0, refusal.state_outdated]);
   });
   test("signed by another than the provider it proves nothing", () => {
     const gate = makeGate(mint, "north");
