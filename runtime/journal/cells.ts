@@ -5,7 +5,7 @@
  * is copied to the other page: values, header, and then the mark that it *stands*, so a cut leaves the old page or the new
  * one (`trust.md` §2). Opening copies likewise, so that nothing rests on bits that a cut left half written (`recovery.ts`).
  */
-import { nextOf, readPage, tornBytesMax, type PageRead } from "./page.js";
+import { nextOf, readPage, sureOf, tornBytesMax, type PageRead } from "./page.js";
 import {
   encodeRecord, isErased, nearlyHeader, readHeader, readStands, recordBytes, recordKind, recordsAt, saltOf, unsyncedMax, writeChecked, writeHeader, writeStands, type PageHeader,
 } from "./record.js";
@@ -40,7 +40,7 @@ export function openCells(store: Store): Cells {
     const page = pageInUse(cells);
     if (page !== undefined) takeIn(cells, page);
     if (cells.damaged) cells.fault = boardFault("broken", "The cells are damaged: provision this machine anew.");
-    else if (page !== undefined) changing(cells, () => changePage(cells));
+    else if (page !== undefined) changing(cells, () => changePage(cells, sureOf(page)));
   } catch (error) {
     if ((error as BoardError).kind === undefined) throw error;
     cells.fault = error as BoardError;
@@ -65,7 +65,7 @@ function pageInUse(cells: Cells): PageRead | undefined {
   if (found.length < 2) return found[0];
   const newer = found[0]!.header.number > found[1]!.header.number ? found[0]! : found[1]!;
   const older = newer === found[0] ? found[1]! : found[0]!;
-  const whole = older.holes.length === 0 && nextOf(older) >= newer.header.firstSequence;
+  const whole = older.holes.length === 0 && nextOf(older) > newer.header.sure;
   return whole && !readStands(store, newer.header.page) ? older : newer;
 }
 
@@ -105,7 +105,7 @@ export function writeCell(cells: Cells, name: string, bytes: Uint8Array): void {
     if (cells.header === undefined || records.length > unsyncedMax || cells.offset + lengthOf(records) > cells.store.pageBytes) {
       const before = readCell(cells, name);
       remember(cells, name, bytes);
-      try { changePage(cells); } catch (error) { restore(cells, name, before); throw error; }
+      try { changePage(cells, cells.sequence - 1); } catch (error) { restore(cells, name, before); throw error; }
     } else {
       writeRecords(cells, cells.header, records);
       cells.store.sync();
@@ -177,12 +177,13 @@ function writeRecords(cells: Cells, header: PageHeader, records: readonly Uint8A
   }
 }
 
-/** Everything of value to the other page; its header and its mark last, so that until then the old page stands. */
-function changePage(cells: Cells): void {
+/** Everything of value to the other page; its header and its mark last, so that until then the old page stands, `sure` as far as that. */
+function changePage(cells: Cells, sure: number): void {
   const store = cells.store;
   const old = cells.header;
   const header = {
-    page: old === undefined ? 0 : 1 - old.page, number: old === undefined ? 1 : old.number + 1, firstSequence: cells.sequence, keptFrom: 0, through: 0, head: new Uint8Array(16),
+    page: old === undefined ? 0 : 1 - old.page, number: old === undefined ? 1 : old.number + 1, firstSequence: cells.sequence, keptFrom: 0, through: 0, sure: sure,
+    head: new Uint8Array(16),
   };
   erase(cells, header.page);
   cells.offset = recordsAt;

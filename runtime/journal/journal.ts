@@ -112,7 +112,8 @@ function beginPage(journal: Journal): void {
   const page = freePageAfter(journal, last === undefined ? journal.store.pages - 1 : last.page);
   erasePage(journal, page);
   const header = {
-    page: page, number: number, firstSequence: journal.next, keptFrom: last === undefined ? number : journal.pages[0]!.number, through: journal.next - 1, head: journal.head,
+    page: page, number: number, firstSequence: journal.next, keptFrom: last === undefined ? number : journal.pages[0]!.number, through: journal.next - 1, sure: journal.next - 1,
+    head: journal.head,
   };
   journal.dirty = true;
   writeHeader(journal.store, header);
@@ -202,7 +203,7 @@ export function readFrom(journal: Journal, first: number, most: number, bytesMos
     const image = journal.store.read(page.page, 0, journal.store.pageBytes);
     const salt = saltOf(page);
     for (let record = recordAt(image, recordsAt, salt); record !== undefined && record.sequence < ends; record = recordAt(image, record.end, salt)) {
-      if (record.kind !== recordKind.entry) continue;
+      if (record.kind === recordKind.release) continue;
       const follows = record.sequence === out.first + out.entries.length;
       const full = out.entries.length >= most || (out.entries.length > 0 && bytes + record.payload.length > bytesMost);
       if (record.sequence >= first && out.entries.length > 0 && (!follows || full)) return out;

@@ -64,3 +64,9 @@ export function nextOf(page: PageRead): number {
   const last = page.entries[page.entries.length - 1];
   return last === undefined ? page.header.firstSequence : last.sequence + 1;
 }
+
+/** Up to here the page's entries were durable for certain; those behind it were written by one sync, which a cut may have broken off. */
+export function sureOf(page: PageRead): number {
+  const last = page.entries[page.entries.length - 1];
+  return last === undefined ? page.header.firstSequence - 1 : Math.max(page.header.firstSequence - 1, last.sequence - last.unsynced - 1);
+}

@@ -2,7 +2,7 @@
  * How pages and records lie on the medium, and how they are read after a power cut. All is in whole units of 8 bytes, each
  * written once, so that the same bytes do on every flash and on a disk. Erased bytes are 0xFF.
  *
- * A page: header (magic, number, first sequence, kept from, through, chain digest, check sum, commit word), the *stands* unit,
+ * A page: header (magic, number, first sequence, kept from, through, sure, chain digest, check sum, commit word), the *stands* unit,
  * then records. A record: length, sequence, kind, how many before it were not durable yet, payload, check sum, commit word. The commit word is written last, so
  * whatever stands behind the last whole record was never acknowledged. A record's check sum begins with its page's first
  * sequence and digest: a record on the wrong page, or left from an earlier use of the page, is none.
@@ -21,15 +21,16 @@ export const recordOverheadBytes = 2 * unitBytes;
 /** So many records may be written before a sync. */
 export const unsyncedMax = 255;
 
-/** Kinds of records: an entry of the journal or a cell; or how far pages were given back. */
-export const recordKind = { entry: 1, release: 2 } as const;
+/** Kinds of records: an entry of the journal or a cell; how far pages were given back; an entry that a recovery copied, before its page had a header. */
+export const recordKind = { entry: 1, release: 2, copied: 3 } as const;
 
 /**
  * A page's beginning: its number in the order of use, the sequence of its first record, the chain digest before it, the
  * number of the oldest page that still counted when it was begun, and the last sequence that stood on it when its header
- * was written (one before the first for a page that was begun empty).
+ * was written (one before the first for a page that was begun empty). `sure`: up to here the page that this one replaces was
+ * durable for certain; what it held behind that may have been the end of a write that a cut broke off.
  */
-export interface PageHeader { page: number; number: number; firstSequence: number; keptFrom: number; through: number; head: Uint8Array }
+export interface PageHeader { page: number; number: number; firstSequence: number; keptFrom: number; through: number; sure: number; head: Uint8Array }
 
 function encodeHeader(h: PageHeader): Uint8Array {
   const bytes = new Uint8Array(headerBytes);
@@ -38,7 +39,8 @@ function encodeHeader(h: PageHeader): Uint8Array {
   put32(bytes, 8, h.firstSequence);
   put32(bytes, 12, h.keptFrom);
   put32(bytes, 16, h.through);
-  bytes.set(h.head, 20);
+  put32(bytes, 20, h.sure);
+  bytes.set(h.head, 24);
   put32(bytes, fieldBytes, crc32(bytes.subarray(0, fieldBytes)));
   put32(bytes, fieldBytes + 4, committed);
   return bytes;
@@ -55,7 +57,9 @@ export function readHeader(store: Store, page: number): PageHeader | undefined {
 
 function decodeHeader(page: number, bytes: Uint8Array): PageHeader | undefined {
   if (get32(bytes, 0) !== magic || get32(bytes, fieldBytes + 4) !== committed || get32(bytes, fieldBytes) !== crc32(bytes.subarray(0, fieldBytes))) return undefined;
-  return { page: page, number: get32(bytes, 4), firstSequence: get32(bytes, 8), keptFrom: get32(bytes, 12), through: get32(bytes, 16), head: copy(bytes, 20, 36) };
+  return {
+    page: page, number: get32(bytes, 4), firstSequence: get32(bytes, 8), keptFrom: get32(bytes, 12), through: get32(bytes, 16), sure: get32(bytes, 20), head: copy(bytes, 24, 40),
+  };
 }
 
 /** The header that differs from what stands there in a single bit: a whole one that has rotted, or the last bit of a torn one. */

@@ -7,7 +7,7 @@
  * and the page behind it is whole, that page counts; so a cut during the recovery, at any depth, begins it anew.
  */
 import { changing, chained, erasePage, type Journal } from "./journal.js";
-import { nextOf, readImage, readPage, type PageRead } from "./page.js";
+import { nextOf, readImage, readPage, sureOf, type PageRead } from "./page.js";
 import {
   encodeRecord, nearlyHeader, readHeader, readRecord, readStands, recordKind, recordsAt, saltOf, writeChecked, writeHeader, writeStands, type PageHeader,
 } from "./record.js";
@@ -82,7 +82,7 @@ function dropReplaced(store: Store, found: Found[]): void {
     const newer = found[i]!.header;
     if (newer.firstSequence > found[i - 1]!.header.firstSequence) continue;
     const older = readPage(store, found[i - 1]!.header);
-    const whole = older.holes.length === 0 && nextOf(older) > newer.through;
+    const whole = older.holes.length === 0 && nextOf(older) > newer.sure;
     found.splice(whole && !readStands(store, newer.page) ? i : i - 1, 1);
   }
 }
@@ -123,10 +123,11 @@ function rescue(journal: Journal, visit: Visit): void {
   const number = last === undefined ? 1 : last.number + 1;
   for (let page = 0; page < journal.store.pages; page++) {
     if (journal.pages.some((used) => used.page === page) || readHeader(journal.store, page) !== undefined) continue;
-    const header = { page: page, number: number, firstSequence: journal.next, keptFrom: last === undefined ? number : journal.pages[0]!.number, through: journal.next - 1, head: journal.head };
+    const keptFrom = last === undefined ? number : journal.pages[0]!.number;
+    const header = { page: page, number: number, firstSequence: journal.next, keptFrom: keptFrom, through: journal.next - 1, sure: journal.next - 1, head: journal.head };
     const image = journal.store.read(page, 0, journal.store.pageBytes);
     const first = readRecord(image, recordsAt, saltOf(header));
-    if (first === undefined || first.sequence !== journal.next) continue;
+    if (first === undefined || first.sequence !== journal.next || (first.kind === recordKind.copied && !readStands(journal.store, page))) continue;
     journal.damaged.push({ page: page, sequence: journal.next });
     takeIn(journal, readImage(image, header), visit);
     rescue(journal, visit);
@@ -148,15 +149,14 @@ function makeFirm(journal: Journal, source: PageRead): void {
   const number = source.header.number + 1;
   const header = {
     page: target(journal, source), number: number, firstSequence: source.header.firstSequence, keptFrom: journal.pages.length === 1 ? number : journal.pages[0]!.number,
-    through: journal.next - 1, head: source.header.head,
+    through: journal.next - 1, sure: sureOf(source), head: source.header.head,
   };
-  const old = source.header.page;
   const salt = saltOf(header);
   let offset = recordsAt;
   changing(journal, () => {
     erasePage(journal, header.page);
     for (const entry of source.entries) {
-      const record = encodeRecord(recordKind.entry, entry.sequence, entry.payload, salt, 0);
+      const record = encodeRecord(recordKind.copied, entry.sequence, entry.payload, salt, 0);
       writeChecked(store, header.page, offset, record);
       offset += record.length;
     }
@@ -166,22 +166,32 @@ function makeFirm(journal: Journal, source: PageRead): void {
     writeStands(store, header.page);
     store.sync();
     journal.erased[header.page] = false;
-    erasePage(journal, old);
-    store.sync();
+    journal.pages.pop();
+    journal.pages.push(header);
+    eraseReplaced(journal);
   });
-  journal.pages.pop();
-  journal.pages.push(header);
   journal.offset = offset;
 }
 
-/** The next free page in the ring that is not about to be given back: until the copy stands, that may still be taken back. */
+/** Were the mark of a page that stands to rot, no page that it replaced must pass for it. */
+function eraseReplaced(journal: Journal): void {
+  for (let page = 0; page < journal.store.pages; page++) {
+    if (!journal.pages.some((used) => used.page === page) && readHeader(journal.store, page) !== undefined) erasePage(journal, page);
+  }
+  journal.store.sync();
+}
+
+/** The next free page in the ring; first of those that are not about to be given back, because until the copy stands that may be undone. */
 function target(journal: Journal, source: PageRead): number {
   const pages = journal.store.pages;
+  let any = -1;
   for (let i = 1; i < pages; i++) {
     const page = (source.header.page + i) % pages;
     if (journal.pages.some((used) => used.page === page)) continue;
     const header = readHeader(journal.store, page);
-    if (header === undefined || header.number >= journal.pages[0]!.number) return page;
+    if (header === undefined || header.number < source.header.keptFrom || header.number >= source.keptFrom) return page;
+    any = page;
   }
-  throw boardFault("full", "The journal has no page left to recover to: drain it and call the operator.");
+  if (any < 0) throw boardFault("full", "The journal has no page left to recover to: drain it and call the operator.");
+  return any;
 }

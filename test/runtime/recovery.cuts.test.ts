@@ -23,7 +23,7 @@ describe("recovery can be cut (I5)", () => {
 });
 
 describe("cells are old or new, and numbers never go back (I15)", () => {
-  test("18, 21, 52: cut at every operation, and again while opening", () => { checked((r) => cellsCut(r, 4, 2)); });
+  test("18, 21, 52: cut at every operation, and again while opening", () => { checked((r) => cellsCut(r, 4, 3)); });
   test("22: a bit flips in every byte: found, or nothing has changed", () => { checked(cellsRot); });
   test("23: a write that does nothing or lands on the other page is found", () => { checked(cellsSilent); });
 });
