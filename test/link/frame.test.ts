@@ -95,3 +95,16 @@ test("SIR: an escape before the end is no frame, and is counted; bytes outside a
   expect(d.lost).toBe(3);
   expect(feed(d, encodeFrame("sir", { link: 1, payload: Uint8Array.of(1) }, 0)).length).toBe(1);
 });
+
+test("infrared: each of the two check sums is asked; one alone that fits is not enough", () => {
+  const plain = Uint8Array.of(4, 1, 2, 3);
+  const sum32 = new Uint8Array(new Uint32Array([crc32(plain)]).buffer).reverse();
+  const wrapped = (crc: Uint8Array, off: number): Uint8Array => {
+    const bytes = [...plain, ...crc];
+    const fcs = fcs16(Uint8Array.from(bytes)) ^ off;
+    return Uint8Array.from([0xc0, ...[...bytes, fcs & 255, fcs >> 8].flatMap((b) => (b === 0xc0 || b === 0xc1 || b === 0x7d ? [0x7d, b ^ 0x20] : [b])), 0xc1]);
+  };
+  expect(feed(deframer("sir"), wrapped(sum32, 0))).toEqual([{ link: 4, payload: Uint8Array.of(1, 2, 3) }]);
+  expect(feed(deframer("sir"), wrapped(sum32, 1))).toEqual([]);
+  expect(feed(deframer("sir"), wrapped(sum32.map((b) => b ^ 1), 0))).toEqual([]);
+});
