@@ -16,7 +16,7 @@ import { openSerial } from "./serial.js";
 import type { Board } from "../../runtime/board.js";
 import { flush } from "../../runtime/journal/journal.js";
 import { readPage } from "../../runtime/journal/page.js";
-import { readHeader } from "../../runtime/journal/record.js";
+import { readHeader, type FoundRecord } from "../../runtime/journal/record.js";
 import type { BoardError, Store } from "../../runtime/journal/store.js";
 import type { Role } from "../../runtime/role/role.js";
 import { openSetup } from "../../runtime/setup.js";
@@ -78,24 +78,23 @@ export async function enrolBoard(board: NodeBoard, host: string, code: string, m
 /** Further ahead than this of what was signed, a record's time is a clock that somebody set wrongly (`trust.md` §2). */
 const aheadMost = 400 * 86_400;
 
-/** The latest time that has surely passed: of what the host signed, or of a record made by a set clock. */
+/** The latest time that has surely passed: of what the host signed, or of the newest record made by a set clock. */
 function knownTime(board: NodeBoard, floor: number): number {
-  let latest = floor;
+  let newest = { sequence: -1, at: 0 };
   for (const record of recordsOf(board.store)) {
-    const entry = decodeEntry(record);
-    if (entry === undefined || !("quality" in entry) || entry.quality < 2) continue;
-    if (entry.at > latest && (floor === 0 || entry.at < floor + aheadMost)) latest = entry.at;
+    const entry = record.sequence > newest.sequence ? decodeEntry(record.payload) : undefined;
+    if (entry !== undefined && "quality" in entry && entry.quality >= 2) newest = { sequence: record.sequence, at: entry.at };
   }
-  return latest;
+  return floor > 0 && newest.at > floor + aheadMost ? floor : Math.max(floor, newest.at);
 }
 
 /** All that can be read, in no order. A store that fails says so when the journal is opened. */
-function recordsOf(store: Store): Uint8Array[] {
-  const records: Uint8Array[] = [];
+function recordsOf(store: Store): FoundRecord[] {
+  const records: FoundRecord[] = [];
   try {
     for (let page = 0; page < store.pages; page++) {
       const header = readHeader(store, page);
-      if (header !== undefined) for (const found of readPage(store, header).entries) records.push(found.payload);
+      if (header !== undefined) records.push(...readPage(store, header).entries);
     }
   } catch (error) {
     if ((error as BoardError).kind === undefined) throw error;
