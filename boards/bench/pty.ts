@@ -18,10 +18,13 @@ export interface Pty {
   close(): void;
 }
 
+/** A program that is started meanwhile must not hold the device too: its port would never hang up. */
+const closeOnExec = process.platform === "darwin" ? 0x1000000 : 0o2000000;
+
 /** Opens one pseudo-terminal; this process is its device, `path` its port. Throws where the system has none. */
 export function openPty(): Pty {
   const c = libc();
-  const master = c.posix_openpt(constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK) as number;
+  const master = c.posix_openpt(constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | closeOnExec) as number;
   if (master < 0 || c.grantpt(master) !== 0 || c.unlockpt(master) !== 0) throw new Error("This system gives no pseudo-terminal: is /dev/pts mounted?");
   const path = c.ptsname(master) as string;
   // Held open, so that a port may be closed and opened again without the device seeing an end.
