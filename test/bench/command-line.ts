@@ -1,6 +1,8 @@
 /** The command line inside a test: the same `main`, with a console that remembers what was said and answers what it is asked. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { main } from "../../boards/bench/kaisatsu.js";
+import { openPty } from "../../boards/bench/pty.js";
 import type { Console } from "../../boards/bench/console.js";
 
 export interface Ran { code: number; out: string; err: string; /** Questions that were put. */ asked: string[] }
@@ -21,6 +23,27 @@ export async function kaisatsu(argv: readonly string[], o: { answers?: string[];
   return ran;
 }
 
+const program = new URL("../../dist/boards/bench/main.js", import.meta.url).pathname;
+
+/** Runs one command line on a console of its own, a pseudo-terminal, where a person types each answer when its question stands there. */
+export async function atConsole(argv: readonly string[], answers: [question: RegExp, typed: string][]): Promise<{ code: number; seen: string }> {
+  const console = openPty();
+  const descriptor = openSync(console.path, "r+");
+  const left = [...answers];
+  let seen = "";
+  console.onBytes = (bytes) => {
+    seen += Buffer.from(bytes).toString("utf8");
+    if (left.length > 0 && left[0]![0].test(seen)) console.write(Buffer.from(left.shift()![1] + "\r"));
+  };
+  const child = spawn(process.execPath, [program, ...argv], { stdio: [descriptor, descriptor, descriptor] });
+  const code = await new Promise<number>((resolve) => child.on("close", (ended) => resolve(ended ?? -1)));
+  // What the program said last is still on its way through the pseudo-terminal.
+  await new Promise<void>((done) => { const before = console.onBytes!; console.onBytes = (bytes) => { before(bytes); if (seen.includes("\u0000end")) done(); }; writeSync(descriptor, "\u0000end"); });
+  closeSync(descriptor);
+  console.close();
+  return { code, seen: seen.replace("\u0000end", "") };
+}
+
 /** A command that runs until it is stopped, as a process of its own. */
 export class Process {
   private readonly child: ChildProcess;
@@ -30,7 +53,7 @@ export class Process {
   readonly ended: Promise<number>;
 
   constructor(argv: readonly string[], folder: string) {
-    this.child = spawn(process.execPath, [new URL("../../dist/boards/bench/main.js", import.meta.url).pathname, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
     this.child.stdout!.on("data", (chunk: Buffer) => { this.out += chunk.toString("utf8"); this.look(); });
     this.child.stderr!.on("data", (chunk: Buffer) => { this.err += chunk.toString("utf8"); });
     this.ended = new Promise((resolve) => this.child.on("close", (code) => { resolve(code ?? -1); this.waiting.forEach((w) => w.done()); }));

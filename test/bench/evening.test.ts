@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kaisatsu, Process } from "./command-line.js";
+import { atConsole, kaisatsu, Process } from "./command-line.js";
 import { openLine, type Line } from "../../boards/bench/pty.js";
 import { hostCommand } from "../../boards/bench/host-command.js";
 import { deframer, feed } from "../../protocol/link/frame.js";
@@ -39,7 +39,6 @@ beforeAll(() => { line = openLine({ baud: 0 }); });
 afterAll(async () => {
   await gate?.stop();
   await host?.stop();
-  line.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -104,6 +103,17 @@ test("S11: a handset enrols after its holder compared the root, and the password
   expect(wrong.err).toBe("kaisatsu handset enrol: Not enrolled: the account exists: agree on one of its handsets, or give its recovery code.\n");
   const tablet = await kaisatsu(["handset", "enrol", "--folder", inFolder("tablet"), "--host", url, "--user", "aiko@example.org", "--password-file", inFolder("password"), "--beside", inFolder("aiko")]);
   expect(tablet).toMatchObject({ code: 0, err: "" });
+});
+
+test("a person at a console is asked for password and trust; the password is shown nowhere", async () => {
+  const enrol = ["handset", "enrol", "--folder", inFolder("ben"), "--host", url, "--user", "ben@example.org"];
+  const no = await atConsole(enrol, [[/Password: /, "correct horse"], [/\[y\/N\]/, ""]]);
+  expect(no.code).toBe(1);
+  expect(no.seen).toMatch(/this is not the provider that was meant\. Nothing was sent\./);
+  const yes = await atConsole(enrol, [[/Password: /, "correct hoofs\u007f\u007frse"], [/\[y\/N\]/, "y"]]);
+  expect(yes.code, yes.seen).toBe(0);
+  expect(yes.seen).toMatch(new RegExp(`root ${rootId}\\. Is that what its operator shows\\? [^]*\u001b\\[32mEnrolled\\.\u001b\\[0m`));
+  expect(no.seen + yes.seen).not.toMatch(/horse|hoofs/);
 });
 
 test("S1: what was bought arrives, and a tap over the line opens the gate; the same ticket again does not", async () => {
@@ -203,6 +213,12 @@ test("S1, S11: books and receipts agree; the gate stops with its journal whole a
   await gate.line(/yellow +25 insufficient/);
   const ledger = await api("/api/ledger?currency=JPY");
   expect(ledger.breaches).toEqual([]);
+});
+
+test("a line that is unplugged ends the terminal with code 3 and what to do", async () => {
+  line.close();
+  expect(await gate.ended).toBe(3);
+  expect(gate.err).toMatch(/^kaisatsu terminal: .*\/dev\/.*: check|unplugged/);
 });
 
 test("secrets appear in no output of any process", () => {
