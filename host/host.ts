@@ -15,6 +15,7 @@ import { makeBroker, type Broker } from "./handover.js";
 import { makeKeyStore, openKeyStore } from "./keys.js";
 import { nodeMachine, type Machine } from "./machine.js";
 import { makeQueue } from "./people.js";
+import { markRestored } from "./restore.js";
 import { revocations } from "./suspension.js";
 import { readList } from "./status.js";
 import { claim } from "./terminals.js";
@@ -32,6 +33,8 @@ export interface HostOptions {
   name?: string;
   /** Takes what went wrong inside, a line each; never what somebody sent. Else the standard error. */
   log?: (line: string) => void;
+  /** The database was restored from a backup since the last start. */
+  restored?: boolean;
   /** What differs from this machine: a clock, say. */
   machine?: Partial<Machine>;
 }
@@ -39,11 +42,12 @@ export interface HostOptions {
 /** A host without its doors: `takeEnvelope`, `claim` and the routes of the API work on it. */
 export interface OpenHost { readonly context: Context; readonly broker: Broker; close(): Promise<void> }
 
-export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine">): Promise<OpenHost> {
+export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine" | "restored">): Promise<OpenHost> {
   const machine: Machine = { ...nodeMachine, ...o.machine };
   const name = o.name ?? "kaisatsu";
   const keys = o.folder === inMemory ? makeKeyStore(machine, name) : openKeyStore(machine, o.folder, name);
   const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue() };
+  if (o.restored === true) await markRestored(context);
   const broker = makeBroker(machine);
   return { context, broker, close: async () => { broker.close(); await context.db.destroy(); } };
 }

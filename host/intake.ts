@@ -246,6 +246,7 @@ async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Ar
   const answer = await reverseUse(tx, {
     useId: toHex(reversal.receipt), valueId: toHex(reversal.valueId), terminal: t.terminal_id, at: reversal.at, quality: 2,
   }, recordingAt(c.now()));
+  if (typeof answer === "object" && "waits" in answer && answer.waits === "case") return "the reversal comes after its case was decided";
   return typeof answer === "object" && "incident" in answer ? "the reversal contradicts its use" : undefined;
 }
 

@@ -2,7 +2,7 @@
  * What is sold: merchants, issuers, products, and the values issued from them (P1; `money.md` §3 lines 3, 7, 8). A value is
  * issued for a member at once; it gets its certificate when a handset of his names a key for it.
  */
-import { audit, currencyNumber, daySeconds, fromHex, nextNumber, recordingAt, sha256Hex, toHex, Wrong, type Context } from "./context.js";
+import { audit, currencyNumber, daySeconds, fromHex, readSetting, recordingAt, sha256Hex, toHex, Wrong, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import { post } from "./ledger.js";
 import { issue, pay, settlePayment } from "./ledger-events.js";
@@ -152,8 +152,10 @@ async function paidAtDesk(tx: Tx, p: ProductRow, order: string, when: Parameters
   return `order/${order}`;
 }
 
+/** Above all that were given, also of those that a restore made the host forget. */
 async function nextIndex(tx: Tx): Promise<number> {
-  return (await nextNumber(tx, "status index")) % 2 ** 32 - 1;
+  const { highest } = await tx.selectFrom("issued").select((e) => e.fn.max("status_index").as("highest")).executeTakeFirstOrThrow();
+  return Math.max(Number(highest ?? -1) + 1, Number((await readSetting(tx, "status index floor")) ?? 0));
 }
 
 // ---- delivery ---------------------------------------------------------------------------------------------------------------

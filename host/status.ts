@@ -60,6 +60,7 @@ async function keepList(c: Context, tx: Tx, number: number, bits: Uint8Array): P
     issuer: c.keys.provider, list: listName, expires: c.now() + 60 * daySeconds, issuedAt: c.now(), packed: new Uint8Array(deflateSync(bits)), ttl: ttlSeconds, number,
     auditHead: await auditHead(tx),
   }));
+  await writeSetting(tx, "status list signed", String(c.now()));
   await writeSetting(tx, "status bits", Buffer.from(bits).toString("base64"));
   await writeSetting(tx, "status list", Buffer.from(signed).toString("base64"));
 }
@@ -73,9 +74,23 @@ async function listNumber(c: Context, tx: Tx): Promise<number> {
   return first;
 }
 
+/** A list ends after sixty days, also one that nothing changes: it is signed anew each week, with a delta that changes nothing. */
+async function renewList(c: Context, tx: Tx): Promise<void> {
+  const signedAt = Number((await readSetting(tx, "status list signed")) ?? "0");
+  if (signedAt > 0 && c.now() - signedAt >= 7 * daySeconds) await change(c, tx, [], "valid");
+}
+
+/** After a restore: numbers that were given out since the backup lead nowhere, so every terminal gets the whole list. */
+export async function remakeList(c: Context, tx: Tx): Promise<void> {
+  const bits = await readBits(tx);
+  await tx.deleteFrom("status_delta").execute();
+  await keepList(c, tx, await nextNumber(tx, "status"), bits);
+}
+
 /** The newest list, signed. */
 export async function readList(c: Context): Promise<List> {
   return await transact(c.db, async (tx) => {
+    await renewList(c, tx);
     const number = await listNumber(c, tx);
     return { number, bits: await readBits(tx), signed: new Uint8Array(Buffer.from((await readSetting(tx, "status list"))!, "base64")) };
   });
@@ -84,6 +99,7 @@ export async function readList(c: Context): Promise<List> {
 /** What a terminal lacks that holds list `number` with this digest: deltas in order, or the whole list. */
 export async function newsFor(c: Context, tx: Tx, number: number, digest: Uint8Array): Promise<{ list: Uint8Array; deltas: Uint8Array[] }> {
   const none = new Uint8Array(0);
+  await renewList(c, tx);
   const newest = await listNumber(c, tx);
   if (number === newest && Buffer.compare(digest, bitsDigest(c.crypto, await readBits(tx))) === 0) return { list: none, deltas: [] };
   const deltas = await tx.selectFrom("status_delta").select(["number", "bytes"]).where("number", ">", number).orderBy("number").limit(deltasMost + 1).execute();

@@ -14,35 +14,15 @@ import type { Tx } from "./database.js";
 import {
   funds, pendingOf, post, resolution, resolve, transfersOf, type Incident, type Posted, type Recording, type Transfer,
 } from "./ledger.js";
+import { openCase, openIfDouble, openIfSpent } from "./double-use.js";
 import { round, toNumber } from "./money.js";
 import type { IntakeTable, TransferSetTable, TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
+import {
+  addFacts, addsFact, addUse, closedAt, contentOf, isProven, partiesOf, readUse, readValue, sameCounter, setState, useOf, type Reversal, type Use,
+} from "./use-register.js";
 
-export interface Use {
-  /** First 16 bytes of SHA-256 of the receipt (one-way: of the beacon), hexadecimal. */
-  useId: string;
-  valueId: string; counter: number;
-  /** Digest of the receipt before, like `useId`. */
-  previous: string;
-  terminal: string; tap: number; merchant: string; issuer: string;
-  /** Minor units; what a prepaid value pays. */
-  amount: number;
-  /** Running totals around the use: units of the book for tickets and coupons, minor units for prepaid. */
-  before: number; after: number;
-  at: number; quality: number;
-  acknowledged: boolean;
-  /** Only the holder's word is not yet the journal's (decision 1). */
-  source: "journal" | "courier" | "holder";
-  /** The beacon's step: such a use stands outside the counter chain and has no acknowledgement. */
-  oneWayStep?: number;
-  /** A receipt that the host signed to pay an order (line 2); its set is `pay/{paymentId}`. */
-  pay?: { paymentId: string; order: string };
-  /** Receipt and acknowledgement, hexadecimal; kept for a case, never compared. */
-  evidence?: string;
-  /** Terminal whose journal brought it, when it is not the one that made the receipt. Never compared. */
-  finisher?: string;
-}
-
-export interface Reversal { useId: string; valueId: string; terminal: string; at: number; quality: number }
+export { resolveCase } from "./double-use.js";
+export type { Reversal, Use } from "./use-register.js";
 
 /** `lapsed`: given up for now, a later proof still counts. `case`: charged, and a double-use case is open. */
 export type UseAnswer = "posted" | "pending" | "lapsed" | "exists" | { waits: "value" | "funds" | "use" | "case" } | { case: string } | Incident;
@@ -104,32 +84,6 @@ export async function expireUse(tx: Tx, useId: string, recorded: Recording): Pro
   await lapse(tx, use, "expire", recorded);
   await retryWaiting(tx, use.value_id, recorded);
   return "lapsed";
-}
-
-/**
- * Decides a double-use case (line 33). For the merchant: what is pending posts and the bearer, `issuer/{i}/{d}` or
- * `loss/{kind}`, pays it at once. Against: it is voided.
- */
-export async function resolveCase(
-  tx: Tx, caseId: string, decision: { merchant: true; bearer: string } | { merchant: false }, recorded: Recording,
-): Promise<Posted> {
-  const opened = await tx.selectFrom("double_use_case").selectAll().where("case_id", "=", caseId).executeTakeFirst();
-  assert(opened !== undefined, "a case that is decided was opened: " + caseId);
-  const account = "dispute/" + caseId;
-  const held = await tx.selectFrom("held").selectAll().where("debit", "=", account).orderBy("transfer_id").execute();
-  const transfers = held.map((x) => resolution(x, decision.merchant ? "post" : "void"));
-  const total = held.reduce((sum, x) => sum + x.amount, 0);
-  if (decision.merchant && total > 0) {
-    transfers.push({ debit: decision.bearer, credit: account, amount: total, currency: held[0]!.currency, phase: "posted" });
-  }
-  const answer = await post(tx, {
-    setId: "resolve/" + caseId, kind: "resolve", event: { value: opened.value_id }, at: recorded.at, quality: 3, recorded: recorded,
-    transfers, content: JSON.stringify(decision),
-  });
-  if (answer !== "posted") return answer;
-  await tx.updateTable("double_use_case").set({ decided: decision.merchant ? decision.bearer : "merchant" }).where("case_id", "=", caseId).execute();
-  await tx.updateTable("subject").set({ ended: 1 }).where("account", "=", account).execute();
-  return answer;
 }
 
 /** Everything that waits for this value, tried again until nothing moves: called whenever a fact about it arrives. */
@@ -197,13 +151,6 @@ async function charge(tx: Tx, use: ValueUseTable, value: Value, recorded: Record
     if (!suspended && spent === undefined) return { waits: "funds" };
     return await chargeRest(tx, use, value, due, available, spent, recorded);
   });
-}
-
-/** One-way uses have no chain that could show a fork: what they take beyond the value is a double use by itself. */
-async function openIfSpent(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<string | undefined> {
-  const finished = await tx.selectFrom("value_use").selectAll().where("value_id", "=", use.value_id).where("state", "=", "finished").where("use_id", "!=", use.use_id)
-    .orderBy("one_way", "desc").orderBy("counter", "desc").limit(1).executeTakeFirst();
-  return finished === undefined || (use.one_way === 0 && finished.one_way === 0) ? undefined : await openCase(tx, finished, use, recorded);
 }
 
 /** What is left of the value goes to the merchant first; what the merchant is short of stays pending in the case. */
@@ -311,31 +258,6 @@ async function lapse(tx: Tx, use: ValueUseTable, phase: "void" | "expire", recor
   await extendSurrender(tx, use.value_id, recorded);
 }
 
-/** Opens a case when another proven receipt has this counter, or a neighbour in the chain names another receipt. */
-async function openIfDouble(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<string | undefined> {
-  const twin = (await sameCounter(tx, use)).find(isProven);
-  if (twin !== undefined) return await openCase(tx, twin, use, recorded);
-  if (use.one_way === 1) return undefined;
-  const before = (await atCounter(tx, use, use.counter - 1)).filter(isProven);
-  if (before.length > 0 && before.every((x) => x.digest !== use.previous)) return await openCase(tx, before[0]!, use, recorded);
-  const stranger = (await atCounter(tx, use, use.counter + 1)).filter(isProven).find((x) => x.previous !== use.digest);
-  return stranger === undefined ? undefined : await openCase(tx, stranger, use, recorded);
-}
-
-async function openCase(tx: Tx, first: ValueUseTable, second: ValueUseTable, recorded: Recording): Promise<string> {
-  const plain = `${second.value_id}-${second.counter}`;
-  const known = await tx.selectFrom("double_use_case").select("decided").where("case_id", "=", plain).executeTakeFirst();
-  const caseId = known === undefined || known.decided === null ? plain : `${plain}-${second.use_id}`;
-  await tx.insertInto("double_use_case").values({
-    case_id: caseId, value_id: second.value_id, counter: second.counter, first_use: first.use_id, second_use: second.use_id,
-    first_evidence: first.evidence, second_evidence: second.evidence, opened_at: recorded.at, decided: null,
-  }).onConflict((c) => c.doNothing()).execute();
-  await tx.insertInto("subject").values({ account: "dispute/" + caseId, kind: "case" }).onConflict((c) => c.doNothing()).execute();
-  await tx.updateTable("value").set({ suspended: 1 }).where("value_id", "=", second.value_id).execute();
-  await tx.updateTable("value_use").set({ case_id: caseId }).where("use_id", "in", [first.use_id, second.use_id]).execute();
-  return caseId;
-}
-
 /** What a reversal does to one row: posted money goes back, from today's accounts; a reservation is voided. */
 function undo(x: TransferTable, end: TransferTable | undefined): Transfer[] {
   if (x.phase === "posted") return [swapped(x, x.amount)];
@@ -351,31 +273,6 @@ async function resolutionsOf(tx: Tx, found: TransferTable[]): Promise<Map<string
   if (found.length === 0) return new Map();
   const ends = await tx.selectFrom("transfer").selectAll().where("resolves", "in", found.map((x) => x.transfer_id)).execute();
   return new Map(ends.map((x) => [x.resolves, x]));
-}
-
-async function addUse(tx: Tx, use: Use, content: string): Promise<void> {
-  await tx.insertInto("value_use").values({
-    use_id: use.useId, value_id: use.valueId, counter: counterOf(use), digest: use.useId, previous: use.previous, content,
-    terminal: use.terminal, tap: use.tap, state: "waiting", charged: 0, lapses: 0, case_id: null, evidence: use.evidence ?? null,
-    set_id: use.pay === undefined ? "use/" + use.useId : "pay/" + use.pay.paymentId,
-    journal: use.source === "holder" ? 0 : 1, acknowledged: Number(use.acknowledged), one_way: Number(use.oneWayStep !== undefined),
-    finisher: finisherOf(use),
-  }).execute();
-}
-
-async function addFacts(tx: Tx, known: ValueUseTable, use: Use): Promise<void> {
-  await tx.updateTable("value_use").set({
-    journal: Math.max(known.journal, use.source === "holder" ? 0 : 1),
-    acknowledged: Math.max(known.acknowledged, Number(use.acknowledged)),
-    evidence: use.acknowledged ? use.evidence ?? known.evidence : known.evidence,
-    finisher: known.finisher ?? finisherOf(use),
-  }).where("use_id", "=", use.useId).execute();
-}
-
-const finisherOf = (use: Use) => (use.source === "holder" ? null : use.finisher ?? use.terminal);
-
-function addsFact(known: ValueUseTable, use: Use): boolean {
-  return (use.source !== "holder" && known.journal === 0) || (use.acknowledged && known.acknowledged === 0);
 }
 
 /** A use of a value that is not issued yet waits; each bringer's record by itself, since each may hold another fact. */
@@ -419,35 +316,7 @@ async function isReady(tx: Tx, valueId: string, x: IntakeTable): Promise<boolean
 /** By the terminal that made the receipt at once; by another only when it is known who finished it. */
 const isReversible = (use: ValueUseTable, reversal: Reversal) => use.terminal === reversal.terminal || use.finisher !== null;
 
-/** What the receipt says, without who brought it. Fields in one order, so that equal receipts are equal texts. */
-function contentOf(use: Use): string {
-  const { useId, valueId, counter, previous, terminal, tap, merchant, issuer, amount, before, after, at, quality, oneWayStep, pay } = use;
-  return JSON.stringify({
-    useId, valueId, counter, previous, terminal, tap, merchant, issuer, amount, before, after, at, quality, oneWayStep,
-    pay: pay && { paymentId: pay.paymentId, order: pay.order },
-  });
-}
-
-const useOf = (use: ValueUseTable) => JSON.parse(use.content) as Omit<Use, "acknowledged" | "source">;
-const partiesOf = (use: ValueUseTable) => ({ merchant: useOf(use).merchant, issuer: useOf(use).issuer });
-const isProven = (use: ValueUseTable) => use.journal === 1 && (use.acknowledged === 1 || use.one_way === 1);
 const isDispute = (x: TransferTable) => x.debit.startsWith("dispute/");
-/** One-way uses are kept at the negative of their step, outside the chain. */
-const counterOf = (use: Use) => (use.oneWayStep === undefined ? use.counter : -use.oneWayStep);
-
-const readUse = (tx: Tx, useId: string) => tx.selectFrom("value_use").selectAll().where("use_id", "=", useId).executeTakeFirst();
-const readValue = (tx: Tx, valueId: string) => tx.selectFrom("value").selectAll().where("value_id", "=", valueId).executeTakeFirst();
-const atCounter = (tx: Tx, use: ValueUseTable, counter: number) =>
-  tx.selectFrom("value_use").selectAll().where("value_id", "=", use.value_id).where("counter", "=", counter).orderBy("use_id").execute();
-const sameCounter = async (tx: Tx, use: ValueUseTable) => (await atCounter(tx, use, use.counter)).filter((x) => x.use_id !== use.use_id);
-
-async function closedAt(tx: Tx, terminal: string): Promise<number> {
-  return (await tx.selectFrom("terminal_closed").select("tap").where("terminal", "=", terminal).executeTakeFirst())?.tap ?? -1;
-}
-
-async function setState(tx: Tx, use: ValueUseTable, state: UseState, charged: number): Promise<void> {
-  await tx.updateTable("value_use").set({ state, charged }).where("use_id", "=", use.use_id).execute();
-}
 
 function asIncident(answer: Posted, setId: string): Incident {
   return typeof answer === "object" && "incident" in answer ? answer : { incident: setId };

@@ -15,7 +15,7 @@ const until = Date.UTC(new Date().getUTCFullYear() + 2, 0, 1) / 1000;
 export const hostCommand: Command = {
   name: "host",
   summary: "the service provider's server: members, products, terminals, books",
-  help: `Usage: kaisatsu host --data FOLDER [--port N] [--address A] [--name NAME] [--json]
+  help: `Usage: kaisatsu host --data FOLDER [--port N] [--address A] [--name NAME] [--restored] [--json]
 
 Runs until Ctrl-C. The first start makes everything: database, keys, and the operator's token in FOLDER/operator.token,
 which the operator API asks for. What the API takes is described at /openapi.json; /health and /metrics watch.
@@ -24,6 +24,7 @@ which the operator API asks for. What the API takes is described at /openapi.jso
   --port N       port to listen on, 0 for any free one (default ${defaultPort})
   --address A    address to listen on (default 127.0.0.1: this machine only); put TLS in front before using another
   --name NAME    the provider's name, fixed at the first start (default kaisatsu)
+  --restored     the folder was restored from a backup: numbers begin anew above all that were given out; once after each restore
   --json         one JSON line when it listens, one when it has stopped
 
 Exit code 0 when it was stopped, 3 when it could not run (port in use, folder not writable).
@@ -44,7 +45,7 @@ The fourth answers the claim code for kaisatsu terminal. The fifth answers an in
 member yet; kaisatsu handset enrol --code takes it, and kaisatsu handset collect fetches the ticket.
   curl -sH "Authorization: Bearer $TOKEN" "$URL/api/ledger?currency=EUR"
 `,
-  options: { data: { type: "string" }, port: { type: "string" }, address: { type: "string" }, name: { type: "string" } },
+  options: { data: { type: "string" }, port: { type: "string" }, address: { type: "string" }, name: { type: "string" }, restored: { type: "boolean" } },
   async run(c) {
     noWords(c);
     const folder = needed(c, "data", "the folder for database, keys and token, made when missing");
@@ -56,7 +57,7 @@ member yet; kaisatsu handset enrol --code takes it, and kaisatsu handset collect
     // Two hosts in one folder would each believe that the keys are theirs alone.
     lock(join(folder, "host"));
     try {
-      const host = await start(folder, port, address, name);
+      const host = await start(folder, port, address, name, c.options["restored"] === true);
       try {
         if (name !== undefined && name !== host.provider) throw new UsageError(`--name: the provider in ${folder} is "${host.provider}", and its name was fixed at its first start. Leave --name out, or give another folder.`);
         listening(c, host, folder);
@@ -78,9 +79,9 @@ function providerName(c: Context): string | undefined {
   return name;
 }
 
-async function start(folder: string, port: number, address: string, name: string | undefined): Promise<Host> {
+async function start(folder: string, port: number, address: string, name: string | undefined, restored: boolean): Promise<Host> {
   try {
-    return await startHost({ folder, port, address, ...(name !== undefined && { name }) });
+    return await startHost({ folder, port, address, restored, ...(name !== undefined && { name }) });
   } catch (error) {
     throw faultOfStart(error, folder, port, address);
   }
