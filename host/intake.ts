@@ -111,9 +111,13 @@ export async function countEntry(c: Context, tx: Tx, t: TerminalRow, sequence: n
 
 /** A value whose case the books opened is suspended on the list, too, by whatever road its records came. */
 async function suspendCased(c: Context, tx: Tx): Promise<void> {
-  const rows = await tx.selectFrom("value").innerJoin("issued", (j) => j.on((e) => e.or([e("issued.value_id", "=", e.ref("value.value_id")), e("issued.grant_id", "=", e.ref("value.value_id"))])))
-    .select("issued.value_id").where("value.suspended", "=", 1).where("issued.status", "=", 0).execute();
-  await setStatuses(c, tx, rows.map((r) => r.value_id), "suspended");
+  const cases = await tx.selectFrom("double_use_case").select(["case_id", "value_id"]).where(sql<boolean>`listed = 0`).execute();
+  for (const x of cases) {
+    const byId = await tx.selectFrom("issued").select(["value_id", "status"]).where("value_id", "=", x.value_id).executeTakeFirst();
+    const value = byId ?? (await tx.selectFrom("issued").select(["value_id", "status"]).where("grant_id", "=", x.value_id).executeTakeFirst());
+    if (value?.status === 0) await setStatuses(c, tx, [value.value_id], "suspended");
+    await tx.updateTable("double_use_case").set({ listed: 1 }).where("case_id", "=", x.case_id).execute();
+  }
 }
 
 /** Does what the entry says; answers what is wrong with it, if anything. */

@@ -47,6 +47,8 @@ export interface ValueUseTable {
 export interface CaseTable {
   case_id: string; value_id: string; counter: number; first_use: string; second_use: string;
   first_evidence: string | null; second_evidence: string | null; opened_at: number; decided: string | null;
+  /** Whether the value was suspended on the status list for it. */
+  listed: Generated<number>;
 }
 export interface SubjectTable { account: string; kind: string; ended: Generated<number> }
 export interface IntakeTable { record_id: string; kind: string; value_id: string; waits_for: string; content: string; recorded_at: number }
@@ -90,10 +92,10 @@ const registers = [
      acknowledged integer not null, one_way integer not null, case_id text, finisher text, evidence text, unique (value_id, counter, digest))`,
   `create index use_of_terminal on value_use (terminal, state, tap)`,
   `create index use_of_set on value_use (set_id)`,
-  `create index value_suspended on value (value_id) where suspended = 1`,
   `create table double_use_case (case_id text primary key, value_id text not null, counter integer not null,
      first_use text not null, second_use text not null, first_evidence text, second_evidence text,
-     opened_at integer not null, decided text)`,
+     opened_at integer not null, decided text, listed integer not null default 0)`,
+  `create index case_unlisted on double_use_case (case_id) where listed = 0`,
   `create table subject (account text primary key, kind text not null, ended integer not null default 0)`,
   `create table intake (record_id text primary key, kind text not null, value_id text not null, waits_for text not null,
      content text not null, recorded_at integer not null)`,

@@ -9,7 +9,7 @@ import {
   beforeClearing, card, closed, evening, paid, random, recorded, reversed, runAll, shuffle, ticket, use, used, when, withBooks, type Action,
 } from "./use.evening.js";
 
-const seeds = 100;
+const seeds = 50;
 const one = (db: Database, action: Action) => transact(db, action);
 const state = async (db: Database, id: string) => (await db.selectFrom("value_use").select("state").where("use_id", "=", id).executeTakeFirst())?.state;
 const waiting = (db: Database) => db.selectFrom("intake").selectAll().execute();
