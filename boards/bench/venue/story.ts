@@ -159,6 +159,7 @@ class Teller {
     const before = newestReceipt(book)!.after;
     const stuck = await this.tap("ben", "swim", this.north, "Ben is let through, but does not walk", 0, { walks: false });
     if (!stuck.result.walkAgain) throw wrong("the handset was not told to walk again");
+    if (newestOf(book.receipts)!.state !== "unresolved") throw wrong("the handset took its holder for inside, who is not");
     await this.tap("ben", "swim", this.north, "He walks through again here, at no charge", 0, { intent: intent.resume });
     this.summary.resumed++;
     await this.tap("ben", "swim", this.north, "Once more he does not walk, and goes away", 0, { walks: false });
