@@ -2,7 +2,7 @@
  * Profile A on the handset: what is shown is sealed to the certified terminal, what counts is signed by it.
  */
 import type { HandsetProfile, Meeting } from "./meeting.js";
-import { channel, none, openMessage, presentationToSign, sealMessage, transcriptA } from "./transcript.js";
+import { channel, openMessage, presentationToSign, sealMessage, transcriptA } from "./transcript.js";
 import { pointFromX, type Crypto } from "../crypto/crypto.js";
 import { limits } from "../limits.js";
 import * as m from "../wire/message.js";
@@ -20,12 +20,8 @@ function setUp(t: Meeting, crypto: Crypto): boolean {
   return true;
 }
 
-function proofToSign(t: Meeting, step: Uint8Array): Uint8Array | undefined {
-  return presentationToSign(t.transcript, step);
-}
-
-function proofMac(): Uint8Array {
-  return none;
+function proofToSign(t: Meeting): Uint8Array | undefined {
+  return presentationToSign(t.transcript, t.step);
 }
 
 function presentation(t: Meeting, crypto: Crypto): Uint8Array {
@@ -73,6 +69,6 @@ function reversalGenuine(t: Meeting, reversal: Uint8Array, proof: Uint8Array, cr
 }
 
 export const handsetA: HandsetProfile = {
-  setUp: setUp, proofToSign: proofToSign, proofMac: proofMac, presentation: presentation, answer: answer, acknowledgement: acknowledgement,
+  setUp: setUp, proofToSign: proofToSign, presentation: presentation, answer: answer, acknowledgement: acknowledgement,
   outcome: outcome, reversalGenuine: reversalGenuine,
 };

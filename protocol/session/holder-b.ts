@@ -2,7 +2,7 @@
  * Profile B on the handset: MACs under the grant's own key, and for the host the same evidence signature as in profile A.
  */
 import type { HandsetProfile, Meeting } from "./meeting.js";
-import { mac8, outcomeToMac, transcriptB } from "./transcript.js";
+import { mac8, none, outcomeToMac, transcriptB } from "./transcript.js";
 import type { Crypto } from "../crypto/crypto.js";
 import { equal, join } from "../wire/bytes.js";
 import * as m from "../wire/message.js";
@@ -22,15 +22,14 @@ function proofToSign(): Uint8Array | undefined {
   return undefined;
 }
 
-function proofMac(t: Meeting, step: Uint8Array, crypto: Crypto): Uint8Array {
-  return mac8(crypto, t.held.grantKey, "presentation", t.transcript, step);
-}
-
-function presentation(t: Meeting): Uint8Array {
+/** The proof covers the evidence shown along: the board cannot verify it, and the holder must answer for it. */
+function presentation(t: Meeting, crypto: Crypto): Uint8Array {
   const held = t.held;
+  const covered = join([t.step, t.acknowledged === undefined ? none : t.acknowledged]);
+  const proof = mac8(crypto, held.grantKey, "presentation", t.transcript, covered);
   return b.encodePresentationB({
     nonce: nonce(t), intent: held.intent, grant: held.signed.claims, grantMac: held.signed.signature,
-    newest: held.newest === undefined ? undefined : { receipt: held.newest.receipt, mac: held.newest.proof }, proof: t.proof, acknowledged: t.acknowledged,
+    newest: held.newest === undefined ? undefined : { receipt: held.newest.receipt, mac: held.newest.proof }, proof: proof, acknowledged: t.acknowledged,
   });
 }
 
@@ -59,6 +58,6 @@ function reversalGenuine(): boolean {
 }
 
 export const handsetB: HandsetProfile = {
-  setUp: setUp, proofToSign: proofToSign, proofMac: proofMac, presentation: presentation, answer: answer, acknowledgement: acknowledgement,
+  setUp: setUp, proofToSign: proofToSign, presentation: presentation, answer: answer, acknowledgement: acknowledgement,
   outcome: outcome, reversalGenuine: reversalGenuine,
 };

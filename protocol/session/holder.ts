@@ -185,7 +185,7 @@ function greeted(h: Holder, bytes: Uint8Array, version: number, secret: Uint8Arr
   if ((hello.offer & (held.profile === "A" ? m.offer.profileA : m.offer.profileB)) === 0) return unsupported(h);
   h.meeting = {
     hello: hello, helloBytes: bytes, secret: secret, held: held, newest: held.newest === undefined ? undefined : decodeReceipt(held.newest.receipt), certificate: undefined,
-    certificateKept: false, ephemeral: none, transcript: none, channel: undefined, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
+    certificateKept: false, ephemeral: none, transcript: none, channel: undefined, step: none, proof: none, acknowledged: undefined, receipt: undefined, receiptBytes: none, heard: 0,
   };
   if (held.profile === "B") return ask(h, { trusted: true, warning: false, most: 0 }, given);
   const known = given.wallet.certificate(hello.terminal);
@@ -247,13 +247,12 @@ function prove(h: Holder, given: HolderGiven): HolderEffect[] {
   const t = h.meeting!;
   const profile = profileOf(t);
   if (!profile.setUp(t, given.crypto)) return decline(h, m.asking.not_trusted);
-  const step = m.encodeStep(stepOf(t, given.crypto));
-  const toSign = profile.proofToSign(t, step);
+  t.step = m.encodeStep(stepOf(t, given.crypto));
+  const toSign = profile.proofToSign(t);
   if (toSign !== undefined) {
     become(h, "proving", -1);
     return [{ do: "sign", number: ++h.asked, key: t.held.key, message: toSign }];
   }
-  t.proof = profile.proofMac(t, step, given.crypto);
   return proved(h, given);
 }
 

@@ -22,6 +22,9 @@ export interface Meeting {
   ephemeral: Uint8Array;
   transcript: Uint8Array;
   channel: Channel | undefined;
+  /** What the proof covers: the step asked for, or that of the receipt shown. */
+  step: Uint8Array;
+  /** A: the value key's signature over it. */
   proof: Uint8Array;
   acknowledged: Uint8Array | undefined;
   receipt: Receipt | undefined;
@@ -34,9 +37,8 @@ export interface Meeting {
 export interface HandsetProfile {
   /** Transcript and keys; false when the terminal's points are none. */
   setUp(t: Meeting, crypto: Crypto): boolean;
-  /** What the value's key signs as proof, or undefined where a MAC does it. */
-  proofToSign(t: Meeting, step: Uint8Array): Uint8Array | undefined;
-  proofMac(t: Meeting, step: Uint8Array, crypto: Crypto): Uint8Array;
+  /** What the value's key signs as proof, or undefined where a MAC in the presentation does it. */
+  proofToSign(t: Meeting): Uint8Array | undefined;
   presentation(t: Meeting, crypto: Crypto): Uint8Array;
   /** The answer, opened; undefined when it is not the terminal's. `rebuild` makes the receipt that a grant stands for. */
   answer(t: Meeting, bytes: Uint8Array, crypto: Crypto, rebuild: (g: m.Granted) => Receipt): m.Answer | undefined;

@@ -46,7 +46,8 @@ function read(m: PresentationB): Presented | undefined {
 function genuine(tap: Tap, p: Presented, s: VerifierSettings, given: Given): number {
   const crypto = given.crypto;
   if (!coherent(p, crypto)) return refusal.not_genuine;
-  if (!equal(mac8(crypto, tap.grantKey, "presentation", tap.transcript, provedStep(tap, p, crypto)), p.proof)) return refusal.not_genuine;
+  const covered = join([provedStep(tap, p, crypto), p.acknowledged === undefined ? none : p.acknowledged]);
+  if (!equal(mac8(crypto, tap.grantKey, "presentation", tap.transcript, covered), p.proof)) return refusal.not_genuine;
   if (p.newest !== undefined) {
     if (p.newest.kind !== receiptKind.use) return refusal.not_genuine;
     if (!equal(mac8(crypto, s.group!.receiptKey, "receipt", none, p.newestBytes), p.newestProof)) return refusal.not_genuine;

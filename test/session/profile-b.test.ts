@@ -136,6 +136,21 @@ describe("attacks", () => {
   test("any byte of the presentation altered: nothing opens", () => { flipped(kinds.presentation); });
   test("any byte of the answer altered, the receipt's own MAC included: nothing is stored", () => { flipped(kinds.answer); });
   test("any byte of the acknowledgement altered, evidence included: nothing opens", () => { flipped(kinds.acknowledgement); });
+  test("any byte of the evidence altered in a resuming presentation: nothing is recorded that would cost the holder his value", () => {
+    for (let at = 0; at < 64; at += 3) {
+      const gate = board();
+      const hand = coupon();
+      torn(hand, gate);
+      hand.intent = intent.resume;
+      tapOnce(hand, gate, { change: (m) => {
+        if (messageType(m.bytes) !== kinds.presentation) return [m.bytes];
+        const p = decodePresentationB(m.bytes)!;
+        p.acknowledged![at]! ^= 1;
+        return [encodePresentationB(p)];
+      } });
+      expect([gate.opened, finished(gate).length, last(gate.shown)], `byte ${at}`).toEqual([0, 0, refusal.not_genuine]);
+    }
+  });
   test("an eavesdropper's replay opens nothing, here or at another board", () => {
     const gate = board();
     const said = tapOnce(ticket(), gate).filter((m) => m.to === "terminal");
