@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { makeResult, type Result } from "../simulation/exhaust/journal.js";
+import { keys } from "../simulation/exhaust/keys.js";
 import { cellsCut, cellsRot, cellsSilent, journalTwice } from "../simulation/exhaust/recovery.js";
 
 function checked(part: (result: Result) => void): Result {
@@ -26,4 +27,8 @@ describe("cells are old or new, and numbers never go back (I15)", () => {
   test("18, 21, 52: cut at every operation, and again while opening", () => { checked((r) => cellsCut(r, 4, 3)); });
   test("22: a bit flips in every byte: found, or nothing has changed", () => { checked(cellsRot); });
   test("23: a write that does nothing or lands on the other page is found", () => { checked(cellsSilent); });
+});
+
+describe("keys and certificate are of one pair after any cut (I15)", () => {
+  test("52: first contact and renewal cut at every write", () => { checked((r) => keys(r, 2)); });
 });

@@ -4,6 +4,7 @@
  * Old or new and never neither; a number never goes back; what was once read stays (I5, I6, I15).
  */
 import { collectInto, fresh, makeResult, media, open, stays, workloads, type Options, type Result } from "./journal.js";
+import { keys } from "./keys.js";
 import { seeded, type FaultyStore } from "../../../boards/sim/faulty.js";
 import { makeDisk } from "../../../boards/sim/disk.js";
 import { makeFlash } from "../../../boards/sim/flash.js";
@@ -179,6 +180,7 @@ export function run(o: Options): Result {
   const parts: (() => void)[] = [
     () => journalTwice(result, ["three entries", "lazy ones between", "the largest entries", "pages given back"], Math.max(1, Math.floor(o.damage / 10)), again),
     () => cellsCut(result, o.damage, again), () => cellsRot(result), () => cellsSilent(result),
+    () => keys(result, Math.max(1, Math.floor(o.damage / 20))),
   ];
   parts.forEach((part, i) => { part(); o.progress?.(i + 1, parts.length); });
   return result;
