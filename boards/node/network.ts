@@ -44,7 +44,7 @@ async function ask(host: string, path: string, what: RequestInit, withinMs: numb
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-export interface ProviderPage { provider: string; root: Uint8Array; spareRoot: Uint8Array; roles: Uint8Array[] }
+export interface ProviderPage { provider: string; root: Uint8Array; spareRoot: Uint8Array; roles: Uint8Array[]; /** Ends of terminals that could be believed otherwise. */ revocations: Uint8Array[] }
 
 /** Whom a handset is about to trust; its holder compares the root's id. Throws a `BoardError` when there is no host, or something else. */
 export async function readProvider(host: string): Promise<ProviderPage> {
@@ -59,14 +59,16 @@ function unreachable(host: string, error: unknown): BoardError {
   return boardFault("absent", late ? `The host at ${host} takes too long to answer: check the network, and that it is not overloaded.` : `No host answers at ${host}: check the address and that it is running.`);
 }
 
-/** JSON: name, two compressed points in hex, roles in base64. Undefined for anything else. */
+/** JSON: name, two compressed points in hex, roles and revocations in base64. Undefined for anything else. */
 function pageIn(bytes: Uint8Array | undefined): ProviderPage | undefined {
   const page = bytes === undefined ? undefined : parsed(bytes);
-  const { provider, root, spareRoot, roles } = (page ?? {}) as Record<string, unknown>;
+  const { provider, root, spareRoot, roles, revocations = [] } = (page ?? {}) as Record<string, unknown>;
   const isPoint = (text: unknown): text is string => typeof text === "string" && /^0[23][0-9a-f]{64}$/.test(text);
-  if (typeof provider !== "string" || provider === "" || !isPoint(root) || !isPoint(spareRoot) || !Array.isArray(roles) || !roles.every((r) => typeof r === "string")) return undefined;
+  const areTexts = (list: unknown): list is string[] => Array.isArray(list) && list.every((text) => typeof text === "string");
+  if (typeof provider !== "string" || provider === "" || !isPoint(root) || !isPoint(spareRoot) || !areTexts(roles) || !areTexts(revocations)) return undefined;
   const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
-  return { provider, root: hex(root), spareRoot: hex(spareRoot), roles: roles.map((r) => new Uint8Array(Buffer.from(r as string, "base64"))) };
+  const base64 = (text: string) => new Uint8Array(Buffer.from(text, "base64"));
+  return { provider, root: hex(root), spareRoot: hex(spareRoot), roles: roles.map(base64), revocations: revocations.map(base64) };
 }
 function parsed(bytes: Uint8Array): unknown {
   try { return JSON.parse(Buffer.from(bytes).toString("utf8")); } catch { return undefined; }

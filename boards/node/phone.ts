@@ -125,11 +125,19 @@ export function consentTo(p: Phone, user: string, kid: Uint8Array): Uint8Array {
   return encodeSigned("device", own, claims, p.keys.sign("device", objectToSign("device", own, claims))!, false);
 }
 
+/** Takes what the provider says to everybody: new role keys, and the ends of terminals. */
+async function learn(p: Phone): Promise<void> {
+  const page = await readProvider(p.host);
+  const isNew = [...page.roles, ...page.revocations].map((object) => takeObject(p.trust, object)).some((taken) => taken);
+  if (isNew) writeCell(p.cells, "trust", encodeTrust(p.trust));
+}
+
 /** Fetches what was bought, some values a letter; `invitation` frees what is held for us. Answers the names of the values that are new. */
 export async function collect(p: Phone, invitation = ""): Promise<string[]> {
   const names: string[] = [];
-  for (;;) {
-    const offers = decodeOffers(await talk(p, messageType.collect, encodeCollect(invitation)));
+  await learn(p);
+  for (let code = invitation; ; code = "") {
+    const offers = decodeOffers(await talk(p, messageType.collect, encodeCollect(code)));
     if (offers === undefined || offers.length === 0) return names;
     const taken = takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
     if (taken.length === 0) return names;

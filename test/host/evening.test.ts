@@ -178,6 +178,18 @@ test("S11: revoked at the host, refused at the gate after its next sync; a new b
   expect(slots.length).toBe(3);
 });
 
+test("S1: a revoked terminal is told to the handset when it next hears of the host, and is shown nothing then", async () => {
+  const east = await enrolGate("East");
+  const phone = phones[0]!;
+  const id = (await api("GET", "/api/terminals")).find((t: { name: string }) => t.name === "East").terminal_id;
+  await api("POST", `/api/terminals/${id}/revoke`, { why: "stolen" });
+  await collect(phone);
+  expect(phone.trust.revokedTerminals.map((t) => Buffer.from(t).toString("hex"))).toContain(id);
+  phone.wallet.chosen = phone.wallet.values.find((v) => v.value.kind === "coupon")!.value.valueId;
+  tapHere(phone, east);
+  expect(east.codes).not.toContain(0);
+});
+
 test("health, metrics and the API's own description", async () => {
   expect(await (await fetch(host.url + "/health")).json()).toMatchObject({ healthy: true });
   const text = await (await fetch(host.url + "/metrics")).text();
