@@ -104,18 +104,18 @@ describe("a letter", () => {
 
 describe("first contact", () => {
   const point = "02" + "ab".repeat(32);
-  const page = { provider: "example", root: point, spareRoot: point, roles: ["AQI="] };
+  const page = { provider: "example", root: point, spareRoot: point, roles: ["AQI="], revocations: ["Aw=="] };
   const saying = (body: string): Promise<string> => host((_request, reply) => { reply.setHeader("content-type", "application/json"); reply.end(body); });
 
   test("reads whom it is about to trust", async () => {
     const read = await readProvider(await saying(JSON.stringify(page)));
-    expect(read).toEqual({ provider: "example", root: new Uint8Array(Buffer.from(point, "hex")), spareRoot: new Uint8Array(Buffer.from(point, "hex")), roles: [new Uint8Array([1, 2])] });
+    expect(read).toEqual({ provider: "example", root: new Uint8Array(Buffer.from(point, "hex")), spareRoot: new Uint8Array(Buffer.from(point, "hex")), roles: [new Uint8Array([1, 2])], revocations: [new Uint8Array([3])] });
   });
 
   test.each([
     ["nothing", ""], ["no JSON", "<html>router</html>"], ["null", "null"], ["a number", "7"], ["a list", "[]"], ["no root", JSON.stringify({ ...page, root: undefined })],
     ["a short root", JSON.stringify({ ...page, root: "02ab" })], ["a root of letters", JSON.stringify({ ...page, root: "02" + "xy".repeat(32) })], ["no spare root", JSON.stringify({ ...page, spareRoot: 5 })],
-    ["no name", JSON.stringify({ ...page, provider: "" })], ["no roles", JSON.stringify({ ...page, roles: {} })], ["roles of numbers", JSON.stringify({ ...page, roles: [1] })], ["a megabyte", JSON.stringify({ ...page, more: "x".repeat(1 << 20) })],
+    ["no name", JSON.stringify({ ...page, provider: "" })], ["no roles", JSON.stringify({ ...page, roles: {} })], ["roles of numbers", JSON.stringify({ ...page, roles: [1] })], ["revocations of numbers", JSON.stringify({ ...page, revocations: [1] })], ["a megabyte", JSON.stringify({ ...page, more: "x".repeat(1 << 20) })],
   ])("with something that answers %s: it is no host, says the board error", async (_name, body) => {
     await expect(readProvider(await saying(body))).rejects.toMatchObject({ kind: "broken", message: expect.stringMatching(/is no kaisatsu host: check the address/) as unknown });
   });
