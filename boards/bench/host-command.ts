@@ -24,7 +24,8 @@ which the operator API asks for. What the API takes is described at /openapi.jso
   --port N       port to listen on, 0 for any free one (default ${defaultPort})
   --address A    address to listen on (default 127.0.0.1: this machine only); put TLS in front before using another
   --name NAME    the provider's name, fixed at the first start (default kaisatsu)
-  --restored     the folder was restored from a backup: numbers begin anew above all that were given out; once after each restore
+  --restored     the folder was restored from a backup: numbers begin anew above all that were given out; once after
+                 each restore
   --json         one JSON line when it listens, one when it has stopped
 
 Exit code 0 when it was stopped, 3 when it could not run (port in use, folder not writable).
