@@ -45,8 +45,18 @@ export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at
   const signature = c.keys.sign(c.signer, objectToSign("message", kid, claims));
   if (signature === undefined) return undefined;
   const signed = encodeSigned("message", kid, claims, signature, false);
-  const bytes = sealEnvelope(c.crypto, signed, { ephemeral: c.random.fill(32), nonce: c.random.fill(12), recipientKey: host.publicKey, least: 0 });
+  const bytes = sealEnvelope(c.crypto, signed, { ephemeral: freshScalar(c, signed), nonce: c.random.fill(12), recipientKey: host.publicKey, least: 0 });
   return bytes === undefined ? undefined : { bytes: bytes, sequence: sequence, type: type };
+}
+
+/**
+ * A letter's own key. What is signed, with a number that is used once, is mixed in: a random source that repeats itself, or
+ * stands still, costs secrecy, but no two letters are ever sealed under one key and nonce.
+ */
+function freshScalar(c: Correspondent, signed: Uint8Array): Uint8Array {
+  let secret = c.crypto.hmac(c.random.fill(32), signed);
+  while (c.crypto.publicKey(secret) === undefined) secret = c.crypto.hmac(secret, signed);
+  return secret;
 }
 
 /** The host's answer to this letter; undefined for anything that is not exactly that. */

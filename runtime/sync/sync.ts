@@ -164,7 +164,7 @@ function take(s: Sync, out: Outstanding, body: Uint8Array): void {
     case messageType.pull: takeNews(s, body, out); break;
     case messageType.renew: takeRenewed(s, body); break;
     case messageType.handoverAsk: takeCode(s, body); break;
-    case messageType.handoverWait: takeQuestion(s, body); break;
+    case messageType.handoverWait: takeQuestion(s, body, out); break;
   }
 }
 
@@ -298,11 +298,17 @@ function takeCode(s: Sync, body: Uint8Array): void {
   drive(s.terminal, { type: "handover", receipt: s.asked, code: said === undefined ? -1 : said.code });
 }
 
-/** The host asks for another terminal: the verifier answers at once, durably if it gives. */
-function takeQuestion(s: Sync, body: Uint8Array): void {
+/**
+ * The host asks for another terminal: the verifier answers at once, durably if it gives. An empty word long before its time
+ * means that somebody else polls in our name: no hurry, or the two of us chase each other.
+ */
+function takeQuestion(s: Sync, body: Uint8Array, out: Outstanding): void {
   const q = decodeHandoverQuestion(body);
   s.questionNumber = 0;
-  if (q === undefined || q.number === 0) return;
+  if (q === undefined || q.number === 0) {
+    if (s.terminal.board.clock.monotonicMs() - out.atMs < retryMs) rest(s, "wait");
+    return;
+  }
   const t = s.terminal;
   t.handoverAnswers = [];
   drive(t, { type: "handover_asked", by: q.by, receipt: q.receipt, proof: q.proof });
