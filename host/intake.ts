@@ -18,7 +18,7 @@ import { copy, join } from "../protocol/wire/bytes.js";
 import { decodeTerminalCertificate, type TerminalCertificate } from "../protocol/wire/certificate.js";
 import { decodeEntry, type BeaconEntry, type Entry, type FinishedEntry } from "../protocol/wire/entry.js";
 import { decodeBeacon } from "../protocol/wire/message-b.js";
-import { acknowledgementToSign, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
+import { acknowledgementToSign, action, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
 import { decodeSignedClaims, type Batch } from "../protocol/wire/sync.js";
 import { decodeValue, digest16, flag, unit } from "../protocol/wire/value.js";
 
@@ -194,7 +194,8 @@ async function provenValue(
   if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
   if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
   const most = ledgerId === value.grant_id ? product.grant_uses : product.most - (value.grant_id === null ? 0 : product.grant_uses);
-  if (receipt.amount < 1 || receipt.after < receipt.amount || receipt.after > most) return "the running total does not fit the value";
+  const takesNothing = receipt.amount < 1 && receipt.action !== action.exit;
+  if (takesNothing || receipt.after < receipt.amount || receipt.after > most) return "the running total does not fit the value";
   return { receipt, bytes, maker, value, product, ledgerId };
 }
 
