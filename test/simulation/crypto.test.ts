@@ -1,0 +1,56 @@
+/** The simulator's signatures are the portable back end's, and so are its answers to what is no key or signature. */
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { simCrypto, watchSeals } from "./crypto.js";
+import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
+
+const bytes = (word: string) => new Uint8Array(createHash("sha256").update(word).digest());
+
+test("fifty signatures are byte for byte those of the reference", () => {
+  for (let i = 0; i < 50; i++) {
+    const [secret, message] = [bytes("secret" + i), bytes("message" + i).subarray(0, i % 33)];
+    const signature = simCrypto.sign(secret, message);
+    expect(Buffer.from(signature).toString("hex")).toBe(Buffer.from(nobleCrypto.sign(secret, message)).toString("hex"));
+    const key = simCrypto.publicKey(secret)!;
+    for (const again of [0, 1]) expect(simCrypto.verify(key, message, signature), `time ${again}`).toBe(true);
+    signature[i]! ^= 1;
+    for (const again of [0, 1]) expect(simCrypto.verify(key, message, signature), `changed, time ${again}`).toBe(false);
+  }
+});
+test("what a caller erases is not erased for the next one", () => {
+  const secret = bytes("erased");
+  const first = simCrypto.sign(secret, secret);
+  const kept = new Uint8Array(first);
+  first.fill(0);
+  expect(simCrypto.sign(secret, secret)).toEqual(kept);
+});
+test("a scalar that is no key signs nothing and has no point", () => {
+  for (const secret of [new Uint8Array(32), new Uint8Array(32).fill(255)]) {
+    expect(() => simCrypto.sign(secret, secret)).toThrow(/no key/);
+    expect(simCrypto.publicKey(secret)).toBeUndefined();
+  }
+});
+test("agreed secrets are the reference's, and a point off the curve agrees to nothing", () => {
+  const [one, other] = [bytes("one"), bytes("other")];
+  const point = simCrypto.publicKey(other)!;
+  expect(simCrypto.agree(one, point)).toEqual(nobleCrypto.agree(one, point));
+  for (let i = 0; i < 16; i++) {
+    const off = new Uint8Array(point);
+    off[32]! ^= i + 1;
+    expect(simCrypto.agree(one, off), `changed by ${i + 1}`).toEqual(nobleCrypto.agree(one, off));
+  }
+  expect(simCrypto.agree(one, point.subarray(0, 32))).toBeUndefined();
+});
+test("derived keys are the reference's at every length", () => {
+  for (const length of [1, 16, 32, 33, 64, 100]) {
+    for (const salt of [new Uint8Array(0), bytes("salt")]) expect(simCrypto.hkdf(bytes("key"), salt, bytes("info"), length), `${length}`).toEqual(nobleCrypto.hkdf(bytes("key"), salt, bytes("info"), length));
+  }
+});
+test("every text that is sealed is seen by the watch", () => {
+  const seen: number[] = [];
+  watchSeals((key, nonce, _aad, plain) => seen.push(key.length + nonce.length + plain.length));
+  simCrypto.seal(new Uint8Array(16), new Uint8Array(12), new Uint8Array(0), new Uint8Array(5));
+  watchSeals(undefined);
+  simCrypto.seal(new Uint8Array(16), new Uint8Array(12), new Uint8Array(0), new Uint8Array(5));
+  expect(seen).toEqual([33]);
+});

@@ -1,0 +1,208 @@
+/**
+ * `npm run sim`: worlds from seeds on two processes, plans from files, exhaustive suites, and what was found, in words or as
+ * JSON. A violation is shrunk and printed with one command line that replays it; the exit code is then 1.
+ */
+import { fork } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { makeBase } from "./base.js";
+import { missing } from "./floors.js";
+import { drawPlan, type Plan } from "./plan.js";
+import { runPlan, type Result } from "./run.js";
+import { shrink } from "./shrink.js";
+
+export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
+interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; ci: boolean; worker: boolean; trace: boolean }
+
+const self = fileURLToPath(import.meta.url);
+const here = join(self, "..");
+/** Compiled code stands in dist/test/simulation, plans beside the sources. */
+export const regressions = join(here, "..", "..", "..", "test", "simulation", "regressions");
+const processes = 2;
+const perMessage = 10;
+/** One seed in so many runs twice. */
+const repeatEvery = 50;
+/** From this many seeds on every floor must be reached. */
+const floorsFrom = 500;
+
+function optionsOf(args: readonly string[]): Options {
+  const value = (name: string): string | undefined => { const at = args.indexOf(`--${name}`); return at < 0 ? undefined : args[at + 1]; };
+  const has = (name: string): boolean => args.includes(`--${name}`);
+  const number = (name: string, otherwise: number): number => {
+    const text = value(name);
+    if (text === undefined) return otherwise;
+    const n = /^[0-9a-f]{7,40}$/.test(text) && !/^\d{1,9}$/.test(text) ? parseInt(text.slice(0, 7), 16) : Number(text);
+    if (!Number.isSafeInteger(n) || n < 0) throw new Error(`--${name} needs a whole number, not ${text}`);
+    return n;
+  };
+  return {
+    seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), exhaust: value("exhaust"),
+    damage: number("damage", 200), soak: number("soak", 0), ci: has("ci"), worker: has("worker"), trace: has("trace"),
+  };
+}
+
+const newTotals = (): Totals => ({ seeds: 0, taps: 0, faults: {}, met: {}, violations: 0, tracesRepeated: 0, tracesDiffer: 0, failed: [] });
+function add(into: Record<string, number>, from: Record<string, number>): void {
+  for (const [name, n] of Object.entries(from)) into[name] = (into[name] ?? 0) + n;
+}
+function addTotals(into: Totals, from: Totals): void {
+  for (const name of ["seeds", "taps", "violations", "tracesRepeated", "tracesDiffer"] as const) into[name] += from[name];
+  add(into.faults, from.faults);
+  add(into.met, from.met);
+  into.failed.push(...from.failed);
+}
+
+// ---- seeds ------------------------------------------------------------------------------------------------------------------
+
+/** A worker: runs every `of`-th seed and tells what it found every few seeds. */
+async function work(from: number, count: number, nth: number, of: number): Promise<void> {
+  const base = await makeBase();
+  let told = newTotals();
+  const tell = (): void => { process.send!(told); told = newTotals(); };
+  for (let seed = from + nth; seed < from + count; seed += of) {
+    const plan = drawPlan(seed);
+    const r = await runPlan(base, plan);
+    take(told, r);
+    if (seed % repeatEvery === 0) {
+      told.tracesRepeated++;
+      const again = await runPlan(base, drawPlan(seed));
+      if (again.trace !== r.trace) { told.tracesDiffer++; told.failed.push({ seed, invariant: "determinism", what: "the same seed gave another trace" }); }
+    }
+    if (told.seeds >= perMessage) tell();
+  }
+  tell();
+  process.disconnect();
+}
+
+function take(t: Totals, r: Result): void {
+  t.seeds++;
+  t.taps += r.taps;
+  t.violations += r.violations.length === 0 ? 0 : 1;
+  add(t.faults, r.fired);
+  add(t.met, r.met);
+  if (r.violations.length > 0) t.failed.push({ seed: r.seed, invariant: r.violations[0]!.invariant, what: r.violations[0]!.what });
+}
+
+/** Runs seeds on two processes. `progress` is called as results come. */
+export async function runSeeds(from: number, count: number, progress: (t: Totals) => void): Promise<Totals> {
+  const totals = newTotals();
+  await Promise.all(Array.from({ length: processes }, (_, nth) => new Promise<void>((done, failed) => {
+    const child = fork(self, ["--worker", "--from", String(from), "--seeds", String(count), "--nth", String(nth)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    child.on("message", (t: Totals) => { addTotals(totals, t); progress(totals); });
+    child.on("exit", (code) => { if (code === 0) done(); else failed(new Error(`a worker ended with ${code}`)); });
+  })));
+  return totals;
+}
+
+/** The same seed in another time zone, language and heap size: the trace must not know. */
+async function traceElsewhere(seed: number): Promise<string> {
+  return await new Promise((done, failed) => {
+    const child = fork(self, ["--seed", String(seed), "--trace"], {
+      stdio: ["ignore", "pipe", "inherit", "ipc"], execArgv: ["--max-old-space-size=220"], env: { ...process.env, TZ: "Pacific/Kiritimati", LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8" },
+    });
+    let text = "";
+    child.stdout!.on("data", (part: Buffer) => { text += part.toString("utf8"); });
+    child.on("exit", (code) => { if (code === 0) done(text.trim()); else failed(new Error(`the run elsewhere ended with ${code}`)); });
+  });
+}
+
+// ---- telling ------------------------------------------------------------------------------------------------------------------
+
+const isTerminal = process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined;
+function makeProgress(what: string, of: number): (done: number, more: string) => void {
+  let saidAt = 0;
+  return (done, more) => {
+    const now = performance.now();
+    if (done < of && now - saidAt < (isTerminal ? 200 : 10_000)) return;
+    saidAt = now;
+    const line = `${what}: ${done} of ${of}${more}`;
+    process.stderr.write(isTerminal ? `\r\x1b[K${line}${done >= of ? "\n" : ""}` : line + "\n");
+  };
+}
+
+/** Shrinks one failure and prints all that is needed to look into it. */
+async function explain(plan: Plan, invariant: string): Promise<void> {
+  const { plan: small, result } = await shrink(await makeBase(), plan, invariant);
+  const folder = join(tmpdir(), "kaisatsu-sim");
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `seed-${plan.seed}-${invariant}.json`);
+  writeFileSync(path, JSON.stringify(small));
+  const broken = result.violations.find((v) => v.invariant === invariant);
+  console.log(`\n${invariant} is broken with seed ${plan.seed}: ${broken?.what ?? "not on the way back"} (at ${broken?.atMs ?? 0} ms)`);
+  console.log(`shrunk from ${plan.workload.length} actions and ${plan.faults.length} faults to ${small.workload.length} and ${small.faults.length}:\n${JSON.stringify(small)}`);
+  console.log(`last events:\n  ${result.last.join("\n  ")}`);
+  console.log(`replay: npm run sim -- --plan ${path}   (whole: npm run sim -- --seed ${plan.seed})\n`);
+}
+
+function printTotals(t: Totals, seconds: number, json: boolean): void {
+  if (!json) {
+    console.log(`${t.seeds} seeds, ${t.taps} taps, ${(t.taps / seconds).toFixed(0)} taps a second, ${t.tracesRepeated} traces repeated, ${t.violations} with violations`);
+    return;
+  }
+  console.log(JSON.stringify({ seeds: t.seeds, taps: t.taps, faults: t.faults, violations: t.violations, tracesRepeated: t.tracesRepeated }));
+}
+
+// ---- the commands ---------------------------------------------------------------------------------------------------------------
+
+async function seeds(o: Options): Promise<boolean> {
+  const begun = performance.now();
+  const progress = makeProgress("seeds", o.seeds);
+  const totals = await runSeeds(o.from, o.seeds, (t) => progress(t.seeds, `, ${t.taps} taps, ${(t.taps / ((performance.now() - begun) / 1000)).toFixed(0)} a second, ${t.violations} violations`));
+  const away = o.from;
+  const base = await makeBase();
+  if ((await traceElsewhere(away)) !== (await runPlan(base, drawPlan(away))).trace) totals.failed.push({ seed: away, invariant: "determinism", what: "another time zone, language and heap size gave another trace" });
+  totals.tracesRepeated++;
+  const lacking = totals.seeds >= floorsFrom ? missing(totals) : [];
+  for (const f of totals.failed.slice(0, 3)) if (f.invariant !== "determinism") await explain(drawPlan(f.seed), f.invariant); else console.log(`seed ${f.seed}: ${f.what}`);
+  for (const line of lacking) console.log(`never enough: ${line}`);
+  if (!o.json) printTable(totals);
+  printTotals(totals, (performance.now() - begun) / 1000, o.json);
+  return totals.failed.length === 0 && lacking.length === 0;
+}
+
+function printTable(t: Totals): void {
+  const rows = Object.entries(t.faults).sort((a, b) => a[0].localeCompare(b[0], "en"));
+  console.log(rows.map(([name, n]) => `${name} ${n}`).join(", "));
+}
+
+async function onePlan(plan: Plan, o: Options): Promise<boolean> {
+  const r = await runPlan(await makeBase(), plan);
+  if (o.trace) { console.log(r.trace); return true; }
+  for (const v of r.violations) console.log(`${v.invariant} at ${v.atMs} ms: ${v.what}`);
+  console.log(`last events:\n  ${r.last.join("\n  ")}`);
+  console.log(`seed ${plan.seed}: ${r.taps} taps, trace ${r.trace}, ${r.violations.length === 0 ? "nothing broken" : `${r.violations.length} violations`}`);
+  if (r.violations.length > 0 && o.plan === undefined) await explain(plan, r.violations[0]!.invariant);
+  return r.violations.length === 0;
+}
+
+/** Plans of bugs that were fixed: each runs clean. */
+export async function replayRegressions(): Promise<{ plans: number; broken: string[] }> {
+  const base = await makeBase();
+  const files = readdirSync(regressions).filter((f) => f.endsWith(".json")).sort();
+  const broken: string[] = [];
+  for (const file of files) {
+    const r = await runPlan(base, JSON.parse(readFileSync(join(regressions, file), "utf8")) as Plan);
+    for (const v of r.violations) broken.push(`${file}: ${v.invariant} ${v.what}`);
+  }
+  return { plans: files.length, broken };
+}
+
+async function main(): Promise<void> {
+  const o = optionsOf(process.argv.slice(2));
+  if (o.worker) { await work(o.from, o.seeds, Number(process.argv[process.argv.indexOf("--nth") + 1]), processes); return; }
+  let good = true;
+  if (o.plan !== undefined) good = await onePlan(JSON.parse(readFileSync(o.plan, "utf8")) as Plan, o);
+  else if (o.seed !== undefined) good = await onePlan(drawPlan(o.seed), o);
+  else {
+    const { plans, broken } = await replayRegressions();
+    for (const line of broken) console.log(line);
+    if (!o.json) console.log(`${plans} plans of fixed bugs replayed, ${broken.length} broken`);
+    good = (await seeds(o)) && broken.length === 0;
+  }
+  process.exitCode = good ? 0 : 1;
+  if (o.trace) process.disconnect?.();
+}
+
+if (process.argv[1] === self) await main();

@@ -1,0 +1,154 @@
+/**
+ * One world in one process from one plan: real handsets, gates and host on simulated machines, with one virtual clock. The
+ * trace is the SHA-256 of everything that happened; the same plan and the same code give the same trace.
+ */
+import { createHash } from "node:crypto";
+import { makeAttacker, type Attacker } from "./attacker.js";
+import { watchSeals } from "./crypto.js";
+import { copyOfDisk, makeGate, type GateActor, type GateSizes } from "./gate.js";
+import { makeHandsetActor, nameOf, walk, type HandsetActor } from "./handset.js";
+import { startHostActor, type HostActor, type HostOptions } from "./host.js";
+import { makeLine } from "./line.js";
+import { makeOracle, type Oracle } from "./oracle.js";
+import { makeDesk, type Desk, type Plan } from "./plan.js";
+import { makeDraw, type Draw } from "./random.js";
+import { makeSchedule, type Schedule } from "./schedule.js";
+import { media, type Medium } from "../../protocol/link/media.js";
+import type { Receipt } from "../../protocol/wire/receipt.js";
+import type { Trust } from "../../runtime/sync/trust.js";
+import { equal } from "../../protocol/wire/bytes.js";
+import { decodeValue } from "../../protocol/wire/value.js";
+
+/** UTC seconds at which every world begins. */
+export const start = 1_800_000_000;
+const lastMost = 50;
+
+/** Called once: with the host's answer, or nothing. */
+export type Answered = (answer: Uint8Array | undefined) => void;
+
+export interface World {
+  readonly plan: Plan; readonly schedule: Schedule; readonly desk: Desk; readonly oracle: Oracle; readonly attacker: Attacker;
+  readonly gates: GateActor[]; readonly handsets: HandsetActor[];
+  host: HostActor;
+  taps: number;
+  /** Gets every line of the trace, for whoever wants to read it. */
+  hear: ((line: string) => void) | undefined;
+  /** True time, UTC seconds. */
+  utc(): number;
+  /** The stream of this name: it goes on where it stopped. */
+  draw(name: string): Draw;
+  note(actor: string, what: string, detail: string): void;
+  last(): string[];
+  digest(): string;
+  /** A letter to the host over a network that may lose, repeat, delay or alter. `answered` is called once. */
+  post(from: string, bytes: Uint8Array, withinMs: number, answered: Answered): void;
+  letThrough(gate: GateActor, receipt: Receipt): void;
+}
+
+export interface GateKind { medium: Medium; hasSensor: boolean; sizes: GateSizes }
+/** Four gates that differ in line, sensor and journal. */
+export const gateKinds: readonly GateKind[] = [
+  { medium: media.serial, hasSensor: true, sizes: { pageBytes: 4096, pages: 8 } },
+  { medium: media.infrared, hasSensor: false, sizes: { pageBytes: 8192, pages: 6 } },
+  { medium: media.serial, hasSensor: true, sizes: { pageBytes: 2048, pages: 5 } },
+  { medium: media.serial, hasSensor: true, sizes: { pageBytes: 4096, pages: 8 } },
+];
+
+export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "dump">, begins = start): Promise<World> {
+  const schedule = makeSchedule();
+  const streams = new Map<string, Draw>();
+  const draw = (name: string): Draw => {
+    let stream = streams.get(name);
+    if (stream === undefined) streams.set(name, (stream = makeDraw(`${plan.seed} ${name}`)));
+    return stream;
+  };
+  const utc = (): number => begins + schedule.nowUs / 1e6;
+  const desk = makeDesk(plan.faults);
+  const hash = createHash("sha256");
+  const last: string[] = [];
+  const note = (actor: string, what: string, detail: string): void => {
+    const line = `${(schedule.nowUs / 1000).toFixed(3)} ${actor} ${what} ${detail}`;
+    hash.update(line + "\n");
+    last.push(line);
+    world.hear?.(line);
+    if (last.length > lastMost) last.shift();
+  };
+  const world: { -readonly [K in keyof World]: World[K] } = {
+    plan, schedule, desk, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
+    host: await startHostActor({ schedule, utc, draw: draw("host"), ...host }),
+    post: (from: string, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, bytes, withinMs, answered),
+    letThrough: (gate: GateActor, receipt: Receipt) => letThrough(world, gate, receipt),
+  } as unknown as World;
+  world.oracle = makeOracle(world);
+  watchSeals((key, nonce, aad, plain) => world.oracle.sealed(key, nonce, aad, plain));
+  return world;
+}
+
+export function addGate(world: World, index: number, kind: GateKind, stolen = false): GateActor {
+  const name = stolen ? `thief${index}` : `gate${index}`;
+  const line = makeLine({
+    name, medium: kind.medium, schedule: world.schedule, desk: world.desk, attacker: world.attacker,
+    heard: (direction, bytes) => {
+      world.attacker.record(bytes);
+      world.note(`${name}/${direction}`, "says", createHash("sha256").update(bytes).digest("hex").slice(0, 16));
+      world.oracle.onLine(gate, direction, bytes);
+    },
+    leaves: (end) => { for (const h of world.handsets) if (h.meeting?.gate === gate && (end === undefined || h.meeting.end === end)) h.meeting.leaveAtUs = world.schedule.nowUs; for (const h of world.handsets) if (h.meeting?.gate === gate) h.meeting.end.onReadable?.(); },
+  });
+  const gate = makeGate(world, { name, index, medium: kind.medium, config: world.plan.config.gates[index]!, line, hasSensor: kind.hasSensor, sizes: kind.sizes, stolen });
+  world.gates.push(gate);
+  return gate;
+}
+
+export function addHandset(world: World, index: number, trust: Trust, from?: HandsetActor): HandsetActor {
+  const h = makeHandsetActor(world, from === undefined ? { name: `handset${index}`, index, trust } : { name: `clone${world.handsets.length}`, index, trust, keys: from.keys, store: copyOfDisk(from.store), clone: true });
+  world.handsets.push(h);
+  return h;
+}
+
+/** Whoever stands there with this value walks through, in a moment; nobody may be there any more. */
+function letThrough(world: World, gate: GateActor, receipt: Receipt): void {
+  const fault = world.desk.at(`${gate.name}/walk`);
+  if (fault !== undefined) world.desk.struck("stays");
+  const walker = world.handsets.find((h) => h.meeting?.gate === gate && holds(h, receipt.valueId));
+  if (walker === undefined) return;
+  world.schedule.afterMs(world.draw("walkers").between(300, 1500), () => walk(walker, gate, nameOf(receipt.valueId, receipt.counter), fault !== undefined));
+}
+
+/** The value itself, or one whose grant has this id. */
+export function holds(h: HandsetActor, id: Uint8Array): boolean {
+  return h.wallet.values.some((v) => equal(v.value.valueId, id) || (v.grant !== undefined && equal(decodeValue(v.grant.claims)!.valueId, id)));
+}
+
+// ---- the network --------------------------------------------------------------------------------------------------------------
+
+function post(world: World, from: string, bytes: Uint8Array, withinMs: number, answered: Answered): void {
+  const { schedule, desk } = world;
+  world.oracle.posted(from);
+  const delay = (): number => world.draw("network").between(3, 120);
+  const fault = desk.at(`${from}/post`);
+  if (fault !== undefined) desk.struck(fault.kind);
+  let open = true;
+  const finish = (answer: Uint8Array | undefined): void => {
+    if (!open) return;
+    open = false;
+    timeout.cancelled = true;
+    world.note(from, answer === undefined ? "hears nothing" : "is answered", "");
+    answered(answer);
+  };
+  const timeout = schedule.afterMs(withinMs, () => finish(undefined));
+  const deliver = (afterMs: number, heard: (answer: Uint8Array | undefined) => void): void => {
+    schedule.afterMs(afterMs, () => {
+      if (world.host.down) { heard(undefined); return; }
+      schedule.settle();
+      world.oracle.hostCalled(world.host.take(new Uint8Array(bytes)), (answer) => schedule.afterMs(delay(), () => heard(answer)));
+    });
+  };
+  if (fault?.kind === "request_lost") return;
+  deliver(fault?.kind === "posted_late" ? fault.arg % 60_000 : delay(), (answer) => {
+    if (fault?.kind === "answer_lost") return;
+    if (fault?.kind === "answer_altered" && answer !== undefined) { const copy = new Uint8Array(answer); copy[fault.arg % copy.length]! ^= 1 << (fault.arg % 8); finish(copy); return; }
+    finish(answer);
+  });
+  if (fault?.kind === "posted_again") for (let i = 1 + (fault.arg % 5); i > 0; i--) deliver((fault.arg >> 8) % 30_000 * i, () => undefined);
+}
