@@ -57,8 +57,9 @@ const retryMostMs = 60000;
 export function makeSync(terminal: Terminal): Sync {
   const board = terminal.board;
   const setup = terminal.setup;
+  // The host seals to the newest key it certified: when the answer that said so was lost, that is one still waiting here.
   const who: Correspondent = {
-    crypto: board.crypto, keys: board.keys, random: board.random, trust: setup.trust, signer: "identity", openers: ["agreement", "agreement-old"],
+    crypto: board.crypto, keys: board.keys, random: board.random, trust: setup.trust, signer: "identity", openers: ["agreement", "agreement-next", "agreement-old"],
     next: setup.sequenceCeiling, ceiling: setup.sequenceCeiling,
     reserve: (ceiling) => { setup.sequenceCeiling = ceiling; keepNumbers(setup); },
   };
