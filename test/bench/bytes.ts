@@ -132,11 +132,12 @@ function count(phone: Phone, scene: Scene, code = 0): Counted {
 const payloadOf = (frame: Uint8Array): Uint8Array => feed(deframer("cobs"), frame)[0]!.payload;
 const typeOf = (frame: Uint8Array): Name => names[Math.max(0, messageType(payloadOf(frame)))]!;
 
-/** Link byte, payload, CRC-32, one COBS byte in 254 and one more, delimiter. */
-function longest(frame: Uint8Array): number {
-  const plain = payloadOf(frame).length + 5;
+/** A frame with this payload as long as it can get: link byte, payload, CRC-32, one COBS byte in 254 and one more, delimiter. */
+export function framedBytes(payload: number): number {
+  const plain = payload + 5;
   return plain + Math.floor(plain / 254) + 2;
 }
+const longest = (frame: Uint8Array): number => framedBytes(payloadOf(frame).length);
 
 function sumUp(frames: readonly Uint8Array[]): Counted {
   const messages: Partial<Record<Name, number>> = {};

@@ -188,7 +188,7 @@ test("S1: the host goes away, the gate works on, and what it recorded arrives wh
   expect(json(offline.out)).toMatchObject({ outcome: "accepted", left: 0 });
   const collect = await handset("collect");
   expect(collect.code).toBe(3);
-  expect(collect.err).toMatch(/did not answer: check that it is running/);
+  expect(collect.err).toMatch(/No host answers at .*: check the address and that it is running\./);
   expect(JSON.parse(await gate.line(/"answers":false/))).toHaveProperty("unposted");
   host = new Process(["host", "--data", "shop", "--port", port], folder);
   await host.line(/runs at/);

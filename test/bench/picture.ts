@@ -6,6 +6,7 @@
 import { writeFileSync } from "node:fs";
 import { deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as kinds } from "../../protocol/wire/message.js";
+import { framedBytes } from "./bytes.js";
 import { makePhone, makeStation, makeWorld, tap, ticket } from "../session/world.js";
 
 interface Spoken { from: "terminal" | "handset"; name: string; bytes: number }
@@ -29,7 +30,7 @@ export function listen(): Spoken[] {
   const ear = (from: Spoken["from"]) => {
     const frames = deframer("cobs");
     return (bytes: Uint8Array): Uint8Array[] => {
-      for (const frame of feed(frames, bytes)) if (frame.payload.length > 0) spoken.push({ from, name: names[messageType(frame.payload)]![0], bytes: bytes.length });
+      for (const frame of feed(frames, bytes)) if (frame.payload.length > 0) spoken.push({ from, name: names[messageType(frame.payload)]![0], bytes: framedBytes(frame.payload.length) });
       return [bytes];
     };
   };
