@@ -49,4 +49,17 @@ export const limits = {
   /** Beacon step, seconds, and the steps on each side of the terminal's clock that are accepted. */
   beaconStepSeconds: 15,
   beaconStepsAround: 1,
+  /** A meter's telegram of characters: 15 months of history of a two-way meter are 9.5 KB; P1's text message alone may be 2 KB. */
+  telegramBytesMax: 16384,
+  /** Readings of one readout: 405 in those 15 months. */
+  readingsMax: 1024,
+  /** An SML frame: 460 bytes are usual, 1 KB with every register of three phases. Its items: a list of 60 entries has 500. */
+  smlBytesMax: 4096,
+  smlItemsMax: 2048,
+  /** A DLMS message of several HDLC or M-Bus frames: 690 bytes are met, a list of 60 objects with units needs 2 KB. */
+  dlmsBytesMax: 4096,
+  /** Broken readouts kept while the dialect of a stream is not yet known. */
+  brokenReadoutsMax: 8,
+  /** Two readouts so close together bear each other out: one at 300 baud takes half a minute, P1 of version 2 comes every ten seconds. */
+  agreeWithinMs: 60000,
 } as const;

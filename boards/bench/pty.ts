@@ -14,6 +14,8 @@ export interface Pty {
   /** Takes no more bytes, so that the port's driver fills up, until `resume`. */
   pause(): void;
   resume(): void;
+  /** The rate that the port's owner set, in baud; a pseudo-terminal itself has none. */
+  baud(): number;
   /** Unplugs the device. */
   close(): void;
 }
@@ -39,11 +41,18 @@ export function openPty(): Pty {
     write: writerOf(master, () => stream.destroyed),
     pause: () => { stream.pause(); },
     resume: () => { stream.resume(); },
+    baud: () => { c.tcgetattr(slave, settings); return rateOf(c.cfgetospeed(settings) as number); },
     close: () => { if (stream.destroyed) return; stream.destroy(); closeSync(slave); },
   };
   stream.on("data", (chunk: Buffer) => pty.onBytes?.(new Uint8Array(chunk)));
   stream.on("error", () => undefined);
   return pty;
+}
+
+/** Linux numbers the usual rates (termbits.h), macOS and newer C libraries say them as they are. */
+function rateOf(speed: number): number {
+  const numbered: Record<number, number> = { 7: 300, 8: 600, 9: 1200, 11: 2400, 12: 4800, 13: 9600, 14: 19200, 15: 38400, 0o10001: 57600, 0o10002: 115200 };
+  return numbered[speed] ?? speed;
 }
 
 /**
@@ -100,7 +109,7 @@ function pump(from: Pty, to: Pty, line: Line, way: "toA" | "toB"): void {
   };
 }
 
-type Libc = Record<"posix_openpt" | "grantpt" | "unlockpt" | "ptsname" | "tcgetattr" | "tcsetattr" | "cfmakeraw", (...values: unknown[]) => unknown>;
+type Libc = Record<"posix_openpt" | "grantpt" | "unlockpt" | "ptsname" | "tcgetattr" | "tcsetattr" | "cfmakeraw" | "cfgetospeed", (...values: unknown[]) => unknown>;
 let loaded: Libc | undefined;
 function libc(): Libc {
   if (loaded !== undefined) return loaded;
@@ -108,6 +117,7 @@ function libc(): Libc {
   loaded = {
     posix_openpt: lib.func("int posix_openpt(int)"), grantpt: lib.func("int grantpt(int)"), unlockpt: lib.func("int unlockpt(int)"), ptsname: lib.func("const char *ptsname(int)"),
     tcgetattr: lib.func("int tcgetattr(int, void *)"), tcsetattr: lib.func("int tcsetattr(int, int, void *)"), cfmakeraw: lib.func("void cfmakeraw(void *)"),
+    cfgetospeed: lib.func("unsigned int cfgetospeed(const void *)"),
   };
   return loaded;
 }
