@@ -30,7 +30,7 @@ export interface Reader {
 
 export function makeReader(options: ReaderOptions): Reader {
   const p = options.protocol;
-  const reads = (...of: Protocol[]): boolean => p === undefined || of.indexOf(p) >= 0;
+  const reads = (one: Protocol, other?: Protocol): boolean => p === undefined || p === one || p === other;
   return {
     options: options, known: p, broken: [],
     characters: reads("iec62056-21", "dsmr-p1") ? makeScanner(limits.telegramBytesMax) : undefined,
