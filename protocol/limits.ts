@@ -46,6 +46,8 @@ export const limits = {
   clausesMax: 12,
   /** A value of so many uses is a pass: its uses are not worth counting. */
   passUses: 1000000,
+  /** Clocks of good faith differ by so much: a certificate is not begun only before that. */
+  clockSlackSeconds: 300,
   /** Beacon step, seconds, and the steps on each side of the terminal's clock that are accepted. */
   beaconStepSeconds: 15,
   beaconStepsAround: 1,

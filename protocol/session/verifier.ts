@@ -66,6 +66,7 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
   if (v.tap !== undefined) closeTap(v.tap);
   const s = v.settings;
   const certified = s.certificate !== undefined;
+  if (certified && isOutlived(s.certificate!.decoded, given)) return clearStop(refusal.out_of_service).concat(idle(v));
   const point = certified ? given.crypto.publicKey(secret) : secret;
   if (point === undefined) return idle(v);
   const nonce = certified ? point.subarray(1) : secret.subarray(0, 8);
@@ -77,6 +78,15 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
   v.tap = newTap(tapNumber, s.want, hello, terminal, secret);
   become(v, "greeted", given.nowMs + limits.presentationWithinMs);
   return [{ do: "send", bytes: hello, first: true, last: false }];
+}
+
+/**
+ * By our own clock nobody would pay for what we take now: the certificate is past its grace of half its life, or not begun
+ * (`trust.md` §2). A clock that is wrong so far must not take anybody's value either.
+ */
+function isOutlived(c: { expires: number; notBefore: number }, given: Given): boolean {
+  if (given.quality < 2) return false;
+  return given.at > c.expires + (c.expires - c.notBefore) / 2 || given.at < c.notBefore - limits.clockSlackSeconds;
 }
 
 function offered(s: VerifierSettings): number {

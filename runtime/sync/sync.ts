@@ -102,12 +102,15 @@ function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   return writeLetter(s.who, messageType.pull, body, time.quality === 3 ? time.at : 0, time.quality === 3 ? 3 : 0);
 }
 
-/** What comes after the last confirmed entry, or nothing: then the answer says how far the host is. */
+/** What is durable after the last confirmed entry, or nothing: then the answer says how far the host is. */
 function records(s: Sync): Letter | undefined {
   const t = s.terminal;
   if (t.journal.fault === undefined) flush(t.journal);
   const first = Math.max(t.confirmed + 1, firstKept(t.journal));
-  const batch = readFrom(t.journal, first, limits.batchEntriesMax, limits.envelopeBytesMax / 2);
+  // Where a sync failed, what was not durable before may be gone after the restart: the host must not have it.
+  const durable = t.journal.next - t.journal.unsynced - first;
+  const none = { first: first, entries: [], head: t.journal.head };
+  const batch = durable > 0 ? readFrom(t.journal, first, Math.min(limits.batchEntriesMax, durable), limits.envelopeBytesMax / 2) : none;
   return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: batch.first, entries: batch.entries, head: batch.entries.length === 0 ? t.journal.head : batch.head }));
 }
 
@@ -199,7 +202,7 @@ function confirmThrough(s: Sync, body: Uint8Array): void {
   const taken = decodeBatchTaken(body);
   const t = s.terminal;
   if (taken === undefined) return;
-  if (taken.through >= t.journal.next) { endService(t, "The host has more entries of this terminal than its journal: the journal was cut or exchanged, call the operator."); return; }
+  if (taken.through >= t.journal.next) { rest(s, "talk"); endService(t, "The host has more entries of this terminal than its journal: the journal was cut or exchanged, call the operator."); return; }
   s.askMark = false;
   const kept = Math.max(taken.through, firstKept(t.journal) - 1);
   // Records that it needs were given back here: nothing gets better by asking at once.
