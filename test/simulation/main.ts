@@ -3,18 +3,20 @@
  * JSON. A violation is shrunk and printed with one command line that replays it; the exit code is then 1.
  */
 import { fork } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeBase } from "./base.js";
+import { findPlanted, plants } from "./planted.js";
+import { fuzz, suites, type Found } from "./suites.js";
 import { missing } from "./floors.js";
 import { drawPlan, type Plan } from "./plan.js";
 import { runPlan, type Result } from "./run.js";
 import { shrink } from "./shrink.js";
 
 export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
-interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; ci: boolean; worker: boolean; trace: boolean }
+interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; worker: boolean; trace: boolean }
 
 const self = fileURLToPath(import.meta.url);
 const here = join(self, "..");
@@ -39,7 +41,7 @@ function optionsOf(args: readonly string[]): Options {
   };
   return {
     seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), exhaust: value("exhaust"),
-    damage: number("damage", 200), soak: number("soak", 0), ci: has("ci"), worker: has("worker"), trace: has("trace"),
+    damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), worker: has("worker"), trace: has("trace"),
   };
 }
 
@@ -179,6 +181,7 @@ async function onePlan(plan: Plan, o: Options): Promise<boolean> {
 
 /** Plans of bugs that were fixed: each runs clean. */
 export async function replayRegressions(): Promise<{ plans: number; broken: string[] }> {
+  if (!existsSync(regressions)) return { plans: 0, broken: [] };
   const base = await makeBase();
   const files = readdirSync(regressions).filter((f) => f.endsWith(".json")).sort();
   const broken: string[] = [];
@@ -189,20 +192,104 @@ export async function replayRegressions(): Promise<{ plans: number; broken: stri
   return { plans: files.length, broken };
 }
 
+// ---- suites, soak, submission -----------------------------------------------------------------------------------------------------
+
+async function exhaust(name: string, o: Options): Promise<boolean> {
+  const chosen = suites.filter((s) => name === "all" || s.name === name);
+  if (chosen.length === 0) throw new Error(`there is no suite ${name}: ${suites.map((s) => s.name).join(", ")}, all`);
+  let good = true;
+  for (const suite of chosen) {
+    const progress = makeProgress(suite.name, 100);
+    const found = await suite.run({ damage: o.damage > 0 ? o.damage : suite.whole, progress: (done, of) => progress(Math.round((100 * done) / Math.max(1, of)), " %") });
+    good = tellFound(suite.name, found, o.json) && good;
+  }
+  return good;
+}
+
+function tellFound(name: string, found: Found, json: boolean): boolean {
+  if (json) console.log(JSON.stringify({ suite: name, points: found.points, faults: found.faults, violations: found.violations.length, what: found.violations[0] ?? "" }));
+  else {
+    for (const violation of found.violations.slice(0, 5)) console.log(`${name}: ${violation}`);
+    console.log(`${name}: ${found.points} points, ${found.violations.length} violations`);
+  }
+  return found.violations.length === 0;
+}
+
+/** Seed after seed in this process until something breaks: how planted bugs are looked for. */
+async function find(most: number): Promise<void> {
+  const base = await makeBase();
+  for (let seed = 1; seed <= most; seed++) {
+    const r = await runPlan(base, drawPlan(seed));
+    if (r.violations.length > 0) { console.log(JSON.stringify({ seeds: seed, ...r.violations[0] })); return; }
+  }
+  console.log(JSON.stringify({ seeds: most }));
+}
+
+function showPlanted(): boolean {
+  let good = true;
+  for (const plant of plants) {
+    const f = findPlanted(plant, join(here, "..", "..", ".."));
+    good = good && f.found;
+    console.log(`${f.found ? "found" : "NOT FOUND"} | ${plant.name} | ${plant.by}${plant.by === "seeds" ? ` ${f.seeds}` : ""} | ${f.invariant} | ${f.what.slice(0, 140)}`);
+  }
+  return good;
+}
+
+/** New seeds until the time is over. */
+async function soak(o: Options): Promise<boolean> {
+  const ends = performance.now() + o.soak * 60_000;
+  let good = true;
+  for (let from = o.from; performance.now() < ends && good; from += 200) good = await seeds({ ...o, from, seeds: 200 });
+  return good;
+}
+
+/** What every submission runs: plans of fixed bugs, exhaustive suites at their usual size, fixed seeds and seeds of this commit. */
+async function submission(o: Options): Promise<boolean> {
+  const begun = performance.now();
+  const { plans, broken } = await replayRegressions();
+  for (const line of broken) console.log(line);
+  const results = await Promise.all([suites.filter((_, i) => i % 2 === 0), suites.filter((_, i) => i % 2 === 1)].map(async (half) => {
+    const codes: boolean[] = [];
+    for (const suite of half) codes.push(await apart(["--exhaust", suite.name, "--damage", String(suite.usual)]));
+    return codes;
+  }));
+  const fixed = await seeds({ ...o, from: 1, seeds: o.seeds === 200 ? 1000 : o.seeds });
+  const fresh = o.from === 1 ? true : await seeds({ ...o, seeds: o.seeds === 200 ? 1000 : o.seeds });
+  const good = broken.length === 0 && results.flat().every((x) => x) && fixed && fresh;
+  console.log(`simulation: ${plans} plans, ${suites.length} suites, ${good ? "nothing broken" : "BROKEN"}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  return good;
+}
+
+/** Another process of this program. */
+function apart(args: string[]): Promise<boolean> {
+  return new Promise((done) => { fork(self, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] }).on("exit", (code) => done(code === 0)); });
+}
+
 async function main(): Promise<void> {
   const o = optionsOf(process.argv.slice(2));
   if (o.worker) { await work(o.from, o.seeds, Number(process.argv[process.argv.indexOf("--nth") + 1]), processes); return; }
-  let good = true;
-  if (o.plan !== undefined) good = await onePlan(JSON.parse(readFileSync(o.plan, "utf8")) as Plan, o);
-  else if (o.seed !== undefined) good = await onePlan(drawPlan(o.seed), o);
-  else {
-    const { plans, broken } = await replayRegressions();
-    for (const line of broken) console.log(line);
-    if (!o.json) console.log(`${plans} plans of fixed bugs replayed, ${broken.length} broken`);
-    good = (await seeds(o)) && broken.length === 0;
-  }
-  process.exitCode = good ? 0 : 1;
-  if (o.trace) process.disconnect?.();
+  if (o.find > 0) { await find(o.find); return; }
+  process.exitCode = (await chosen(o)) ? 0 : 1;
+  process.disconnect?.();
+}
+
+async function chosen(o: Options): Promise<boolean> {
+  if (o.plan !== undefined) return await onePlan(JSON.parse(readFileSync(o.plan, "utf8")) as Plan, o);
+  if (o.seed !== undefined) return await onePlan(drawPlan(o.seed), o);
+  if (o.exhaust !== undefined) return await exhaust(o.exhaust, o);
+  if (o.planted) return showPlanted();
+  if (o.fuzz) return tellFound("fuzz", await fuzz(o.seeds === 200 ? 100_000 : o.seeds, o.from, makeProgressOf("fuzz")), o.json);
+  if (o.soak > 0) return await soak(o);
+  if (o.ci) return await submission(o);
+  const { plans, broken } = await replayRegressions();
+  for (const line of broken) console.log(line);
+  if (!o.json) console.log(`${plans} plans of fixed bugs replayed, ${broken.length} broken`);
+  return (await seeds(o)) && broken.length === 0;
+}
+
+function makeProgressOf(what: string): (done: number, of: number) => void {
+  const progress = makeProgress(what, 100);
+  return (done, of) => progress(Math.round((100 * done) / Math.max(1, of)), " %");
 }
 
 if (process.argv[1] === self) await main();

@@ -24,6 +24,8 @@ export interface GateBook {
   next: number;
   durableThrough: number;
   lastTap: number;
+  /** Tap numbers up to this one are closed. */
+  closed: number;
   /** Sequence of the entry that explained the last opening. */
   explained: number;
   /** State of each use in this gate's journal, replayed. */
@@ -95,7 +97,11 @@ export function makeOracle(world: World): Oracle {
     onLine: (g, direction, bytes) => { if (direction === "down") hellos(o, g, bytes); },
     sealed: (key, nonce, aad, plain) => sealed(o, key, nonce, aad, plain),
     posted: (from) => posted(o, world, from),
-    hostCalled: (answer, heard) => { void answer.then(heard, (error: unknown) => o.threw("host", error)); },
+    hostCalled: (answer, heard) => {
+      const { host } = world;
+      // A host that was replaced by its backup died with what it was doing.
+      void answer.then((said) => { if (world.host === host) heard(said); }, (error: unknown) => { if (world.host === host) o.threw("host", error); });
+    },
   };
   return o;
 }
@@ -106,7 +112,7 @@ function bookOf(o: Oracle, g: GateActor): GateBook {
   let book = o.gates.get(g.name);
   if (book === undefined) {
     book = {
-      written: new Map(), next: 1, durableThrough: 0, lastTap: 0, explained: 0, uses: new Map(), openings: new Map(), floor: { configuration: 0, list: 0, time: 0, confirmed: 0 }, deframer: deframer(g.medium.wrapping), polls: { second: 0, count: 0 },
+      written: new Map(), next: 1, durableThrough: 0, lastTap: 0, closed: 0, explained: 0, uses: new Map(), openings: new Map(), floor: { configuration: 0, list: 0, time: 0, confirmed: 0 }, deframer: deframer(g.medium.wrapping), polls: { second: 0, count: 0 },
     };
     o.gates.set(g.name, book);
   }
@@ -129,6 +135,8 @@ function collect(o: Oracle, g: GateActor): void {
 
 function take(book: GateBook, sequence: number, entry: Uint8Array): void {
   book.written.set(sequence, entry);
+  const items = decode(entry, { useMaps: true }) as unknown[];
+  if (items[0] === 7) book.closed = Math.max(book.closed, items[1] as number);
   const said = useIn(entry);
   if (said === undefined) return;
   const known = book.uses.get(said.use);
@@ -155,8 +163,18 @@ function opened(o: Oracle, g: GateActor): void {
   if (said.kind === 4 && !(known?.outcome === "not_turned" || (known?.outcome === "unknown" && known.reopened === 0 && g.index !== 2))) {
     o.broken("I2", `${g.name} opened again for ${said.use}, which is ${known?.outcome ?? "not recorded"}`);
   }
+  if (said.kind === 1) inTime(o, g, book, last);
   const expires = said.kind === 1 ? ((decode(book.written.get(last)!, { useMaps: true }) as unknown[])[7] as number) : Infinity;
   if (expires < book.floor.time) o.broken("I13", `${g.name} opened for ${said.use}, which had ended ${book.floor.time - expires} s before a time it knew to be past`);
+}
+
+/** A receipt is finished before its end, and never once its tap number is closed: the host may have undone it (I1). */
+function inTime(o: Oracle, g: GateActor, book: GateBook, sequence: number): void {
+  const items = decode(book.written.get(sequence)!, { useMaps: true }) as unknown[];
+  const record = decode(items[2] as Uint8Array, { useMaps: true }) as Uint8Array[];
+  const receipt = decode(items[1] === 1 ? record[1]! : record[0]!, { useMaps: true }) as unknown[];
+  const tap = Buffer.from(receipt[2] as Uint8Array).readUInt32BE(0);
+  if (items[4] === true && tap <= book.closed) o.broken("I1", `${g.name} finished tap ${tap} after it closed ${book.closed}`);
 }
 
 /** After it started: its journal is a prefix of what was written and holds all that was durable; behind it is only this start (I5). */
@@ -191,6 +209,7 @@ function replayBook(book: GateBook, first: number, held: readonly Uint8Array[], 
   for (const [i, entry] of held.entries()) all.push([first + i, entry]);
   book.written = new Map();
   book.uses = new Map();
+  book.closed = 0;
   book.next = next;
   book.durableThrough = next - 1;
   for (const [sequence, entry] of all.sort((a, b) => a[0] - b[0])) take(book, sequence, entry);
