@@ -274,10 +274,11 @@ function takeRenewed(s: Sync, body: Uint8Array): void {
   const agreement = keys.publicKey("agreement-next");
   if (decoded === undefined || signing === undefined || agreement === undefined) return;
   if (!equal(decoded.signingKey, signing) || !equal(decoded.agreementKey.subarray(1), agreement.subarray(1))) return;
-  if (!takeCertificate(setup, body)) return;
-  adoptKeys(s.terminal);
+  // The counter first: a cut behind it renews once more; a counter used again with new keys would look like two boxes.
   setup.renewalCounter++;
   keepNumbers(setup);
+  if (!takeCertificate(setup, body)) return;
+  adoptKeys(s.terminal);
   s.renewed = false;
   if (s.terminal.verifier.state === "idle") takeSetup(s.terminal);
 }
