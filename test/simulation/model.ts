@@ -159,6 +159,8 @@ async function booksAgree(rows: Rows, issued: Map<string, Issued>, finished: Fin
 async function said(rows: Rows, f: Finished): Promise<string> {
   const list = await rows<{ what: string; detail: string }>("select what, detail from incident");
   const found = list.find((i) => i.detail.includes(hexOf(f.receipt.bytes)));
+  const held = await rows<{ what: string }>(`select i.what from incident i join terminal t on t.terminal_id = i.about where t.name = '${f.gate}' and t.suspended <> 0`);
+  if (found === undefined && held.length > 0) return `: its gate is suspended, ${held.map((i) => i.what).join(", ")}`;
   return found === undefined ? "" : `: ${found.what} (amount ${f.receipt.amount}, after ${f.receipt.after}, base ${f.receipt.base})`;
 }
 
