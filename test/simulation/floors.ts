@@ -9,8 +9,8 @@ import { actionKinds, faultKinds } from "./plan.js";
 const usual = 20;
 const faults: Record<string, number> = { disk_full: 2, sync_fails: 2, host_restored: 5, random_constant: 50, random_repeats: 50, random_counts: 20 };
 const states: Record<string, number> = {
-  opened: 2000, reopened: 2, "gate shown 6": 20, "gate shown 14": 20, "gate shown 15": 5, "gate shown 16": 20, "gate shown 17": 1, "gate shown 18": 5, "gate shown 23": 5, "gate shown 25": 1, "gate shown 26": 5,
-  "handset stored": 2000, "handset walk_again": 5, "handset reversed": 1, "through in 2": 1,
+  opened: 2000, reopened: 2, "gate shown 6": 20, "gate shown 14": 20, "gate shown 15": 5, "gate shown 16": 20, "gate shown 18": 5, "gate shown 23": 5, "gate shown 26": 5,
+  "handset stored": 2000, "handset walk_again": 5, "handset reversed": 1,
 };
 
 export function missing(t: Pick<Totals, "seeds" | "faults" | "met">): string[] {

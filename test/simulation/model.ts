@@ -49,7 +49,7 @@ export async function checkEnd(world: World): Promise<void> {
   const restored = world.desk.fired["host_restored"] !== undefined;
   await booksAgree(rows, issued, finished, reversed, unsure, restored, fail);
   await takenWhole(world, rows, fail);
-  for (const lie of await rows<{ about: string; detail: string }>("select about, detail from incident where what = 'two letters with one number'")) {
+  for (const lie of await rows<{ about: string; detail: string }>("select about, detail from incident join terminal on identity_kid = about where what = 'two letters with one number'")) {
     if (unsure.size === 0 && !restored) fail("I8", `a device used a letter number twice: ${lie.about} ${lie.detail}`);
   }
   for (const breach of await checkBooks(db)) fail("I1", `the books break ${breach.check} at ${breach.at}`);

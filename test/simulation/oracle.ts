@@ -221,6 +221,8 @@ function rising(o: Oracle, g: GateActor): void {
   const setup = g.terminal!.setup;
   const now = { configuration: setup.configuration?.number ?? 0, list: setup.listNumber, time: setup.timeFloor, confirmed: setup.confirmed };
   for (const name of ["configuration", "list", "time", "confirmed"] as const) {
+    // A host that was put back to a backup is told again what it had confirmed.
+    if (name === "confirmed" && g.world.desk.fired["host_restored"] !== undefined) continue;
     if (now[name] < book.floor[name]) o.broken(name === "time" ? "I13" : "I15", `${g.name}: ${name} went back from ${book.floor[name]} to ${now[name]}`);
   }
   book.floor = now;
