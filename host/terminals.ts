@@ -6,10 +6,10 @@ import { newScalar, noteIncident, currencyNumber, daySeconds, fromHex, nextNumbe
 import { transact, type Tx } from "./database.js";
 import type { TerminalTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
-import { certificateId, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
+import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
 import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, splitMac } from "../protocol/wire/claim.js";
 import { keyId } from "../protocol/wire/signed.js";
-import { decodeClaimRequest, encodeClaimGranted, encodeGroupKeys, encodeSignedClaims, type ClaimRequest, type Renewal } from "../protocol/wire/sync.js";
+import { decodeClaimRequest, encodeClaimGranted, encodeGroupKeys, decodeSignedClaims, encodeSignedClaims, type ClaimRequest, type Renewal } from "../protocol/wire/sync.js";
 import { encodeConfiguration, encodeTime, type Taken, type Tariff } from "../protocol/wire/trust.js";
 
 export type TerminalRow = Selectable<TerminalTable>;
@@ -164,12 +164,24 @@ async function certificateClaims(c: Context, tx: Tx, t: TerminalRow, signingKey:
   });
 }
 
+/** Did this terminal once have a certificate for this key? */
+async function wasCertified(tx: Tx, t: TerminalRow, signingKey: Uint8Array): Promise<boolean> {
+  const rows = await tx.selectFrom("certificate").select("bytes").where("terminal_id", "=", t.terminal_id).execute();
+  return rows.some((row) => {
+    const signed = decodeSignedClaims(new Uint8Array(row.bytes));
+    const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+    return decoded !== undefined && toHex(decoded.signingKey) === toHex(signingKey);
+  });
+}
+
 /** *renew*: new keys, signed for by the identity key. Two different renewals of one counter are two boxes: both suspended. */
 export async function renew(c: Context, tx: Tx, t: TerminalRow, x: Renewal): Promise<Uint8Array> {
   const none = new Uint8Array(0);
   const digest = sha256Hex(Buffer.concat([x.signingKey, x.agreementKey]));
   if (t.suspended !== suspension.none) return none;
   if (x.counter === t.renewal_counter && t.renewal_digest === digest) return new Uint8Array(t.certificate!);
+  // A letter that was under way while a later one was answered says nothing of a second box.
+  if (x.counter < t.renewal_counter && (await wasCertified(tx, t, x.signingKey))) return none;
   if (x.counter <= t.renewal_counter) {
     await noteIncident(tx, "renewed twice from one counter", t.terminal_id, `counter ${x.counter}`, c.now());
     await tx.updateTable("terminal").set({ suspended: suspension.suspended }).where("terminal_id", "=", t.terminal_id).execute();
