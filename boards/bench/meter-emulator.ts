@@ -87,7 +87,8 @@ function registersOf(message: Uint8Array, more: readonly Uint8Array[]): Map<stri
 }
 
 const times = { reaction: 200, reactionFast: 20, offer: 2000, session: 60_000, woken: 2050, pause: 1400 } as const;
-const pieceBytes = 8;
+/** What arrives together: one character on a slow line, some more on a fast one. */
+const pieceOf = (baud: number): number => (baud === 0 ? 64 : Math.max(1, Math.round(baud / 1200)));
 
 /** Bytes came over the line, sent at this rate. */
 export function meterHears(m: Meter, bytes: Uint8Array, baud: number, nowMs: number): void {
@@ -103,7 +104,7 @@ function hearByte(m: Meter, byte: number, baud: number, nowMs: number): void {
   if (m.state === "asleep") return wakeUp(m, character, nowMs);
   if (character === 0) return;
   m.heard = (m.heard + String.fromCharCode(character)).slice(-256);
-  if (m.state === "sending" && character === 0x15) { say(m, m.last, nowMs + reaction(m), m.baud); m.heard = ""; return; }
+  if (m.state === "sending" && character === 0x15) return again(m, nowMs);
   if (m.state === "programming") return command_(m, nowMs);
   if (!m.heard.endsWith("\r\n")) return;
   const line = m.heard;
@@ -180,6 +181,13 @@ function damage(m: Meter, message: Uint8Array, baud: number): Uint8Array {
   return damaged;
 }
 
+/** NAK: the message again. */
+function again(m: Meter, nowMs: number): void {
+  m.heard = "";
+  say(m, damage(m, m.last, m.baud), nowMs + reaction(m), m.baud);
+  m.sessionEndsMs = Math.max(m.sessionEndsMs, m.busyUntilMs + times.offer);
+}
+
 function programming(m: Meter, baud: number, nowMs: number): void {
   m.state = "programming";
   m.baud = baud;
@@ -196,7 +204,7 @@ function asMessage(body: string, begin: number): Uint8Array {
 
 /** A command is whole with the character behind its ETX. */
 function command_(m: Meter, nowMs: number): void {
-  if (m.heard === "\x15") { m.heard = ""; return say(m, m.last, nowMs + reaction(m), m.baud); }
+  if (m.heard === "\x15") return again(m, nowMs);
   const whole = /\x01([PRWB].)(?:\x02([^\x03]*))?\x03([\s\S])$/.exec(m.heard);
   if (whole === null) return;
   m.heard = "";
@@ -214,8 +222,8 @@ function command_(m: Meter, nowMs: number): void {
 /** Rate 0 goes out at once: an echo has the rate of what it reflects. */
 function say(m: Meter, bytes: Uint8Array, atMs: number, baud: number): void {
   let at = baud === 0 ? atMs : Math.max(atMs, m.busyUntilMs);
-  for (let from = 0; from < bytes.length; from += pieceBytes) {
-    const piece = bytes.subarray(from, from + pieceBytes);
+  for (let from = 0; from < bytes.length; from += pieceOf(baud)) {
+    const piece = bytes.subarray(from, from + pieceOf(baud));
     if (baud !== 0) at += charactersMs(piece.length, baud);
     m.queue.push({ atMs: at, bytes: piece.slice(), baud });
   }

@@ -113,10 +113,10 @@ function judgeRegister(r: Register, all: readonly Register[], before: Earlier | 
 
 /** Whether the tariffs of this register's group add up to its total: as many last digits as there are tariffs may be lost by cutting off. */
 function sumOf(r: Register, all: readonly Register[]): "right" | "wrong" | "none" {
-  const code = parseObis(r.reading.obis)!;
-  const same = all.filter((o) => sameGroup(code, o));
-  const total = same.filter((o) => parseObis(o.reading.obis)!.e === "0")[0];
-  const tariffs = same.filter((o) => parseObis(o.reading.obis)!.e !== "0");
+  const group = groupOf(r.key);
+  const same = all.filter((o, i) => groupOf(o.key) === group && all.map((x) => x.key).indexOf(o.key) === i);
+  const total = same.filter((o) => o.key === group + "0")[0];
+  const tariffs = same.filter((o) => o.key !== group + "0");
   if (total === undefined || tariffs.length === 0) return "none";
   let sum = 0;
   for (const tariff of tariffs) {
@@ -128,9 +128,10 @@ function sumOf(r: Register, all: readonly Register[]): "right" | "wrong" | "none
   return tariffs.length === 1 || (off > 0 && off < tariffs.length) ? "none" : "wrong";
 }
 
-function sameGroup(code: { a: number; b: number; c: string; d: string }, other: Register): boolean {
-  const o = parseObis(other.reading.obis)!;
-  return o.c === code.c && o.d === code.d && o.a === code.a && o.b === code.b;
+/** `1.8.0` and `1.8.2` are both `1.8.`: all but the tariff. */
+function groupOf(key: string): string {
+  const parts = key.split(".");
+  return parts[0]! + "." + parts[1]! + ".";
 }
 
 function secondReadout(r: Register, before: Earlier | undefined, plausible: Plausible, readout: Readout): "agrees" | "disagrees" | "none" {

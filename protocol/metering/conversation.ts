@@ -91,7 +91,8 @@ const rates = [300, 600, 1200, 2400, 4800, 9600, 19200];
 
 export function makeConversation(plan: Plan): Conversation {
   return {
-    plan: plan, step: "over", wakeAtMs: -1, baud: openingBaud, tries: 0, naks: 0, lower: 0, scanner: makeScanner(limits.telegramBytesMax), sent: new Uint8Array(0), echoed: 0,
+    plan: plan, step: "over", wakeAtMs: -1, baud: openingBaud, tries: 0, naks: 0, lower: 0, scanner: makeScanner(limits.telegramBytesMax),
+    sent: new Uint8Array(0), echoed: 0,
     identification: "", heard: false, read: -1, selected: openingBaud,
   };
 }
@@ -182,7 +183,7 @@ function identifiedBy(c: Conversation, nowMs: number): Effect[] {
   const s = c.scanner;
   if (s.state !== "identified" || s.length !== s.headBytes) return [];
   const head = text(s.held, s.headBytes);
-  c.identification = head;
+  c.identification = head.substring(0, head.length - (head.charCodeAt(head.length - 2) === 13 ? 2 : 1));
   const z = head[4]!;
   const baud = baudOf(z);
   const modeC = z >= "0" && z <= "6";
@@ -259,7 +260,9 @@ function lateIn(c: Conversation, nowMs: number): Effect[] {
   const readout = held === undefined ? undefined : withHead(c, iecReadout(held));
   if (readout === undefined || c.step !== "reading") return again(c, nowMs);
   const effects: Effect[] = [{ do: "readout", readout: readout, read: -1 }];
-  return effects.concat(readout.quality.problem === "" && held!.etxAt < 0 ? ended(c, []) : again(c, nowMs));
+  // Some meters never send an end. Once it may have been lost, twice it is their way.
+  const ends = readout.quality.problem === "" && held!.etxAt < 0 && c.tries > 1;
+  return effects.concat(ends ? ended(c, []) : again(c, nowMs));
 }
 
 function ended(c: Conversation, effects: Effect[]): Effect[] {

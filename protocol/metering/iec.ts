@@ -4,7 +4,7 @@
  * here, where no driver can leave it out; bytes that came without it leave parity unseen, and such a readout is never billed.
  */
 import { dataSets } from "./data-sets.js";
-import type { Check, Parity, Problem, Readout } from "./reading.js";
+import { parseObis, type Check, type Parity, type Problem, type Readout } from "./reading.js";
 import type { Telegram } from "./telegram.js";
 
 /** The characters of a telegram without their parity bits, and what these said. */
@@ -48,6 +48,8 @@ export function iecReadout(t: Telegram): Readout | undefined {
   const quality = { check: check, parity: read.parity, problem: problemOf(t, text) };
   const readings = dataSets(bodyOf(t, text), quality);
   if (readings.length === 0) return undefined;
+  // Without a head and without a block it is only a text with brackets, unless it begins with a code.
+  if (t.headBytes === 0 && t.stxAt < 0 && parseObis(readings[0]!.obis) === undefined) return undefined;
   return { protocol: "iec62056-21", identification: identificationOf(t, text), readings: readings, quality: quality };
 }
 
