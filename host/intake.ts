@@ -11,7 +11,7 @@ import { isConflict } from "./sqlite.js";
 import { setStatuses } from "./status.js";
 import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
-import { closeThrough, recordUse, reverseUse, type Use } from "./use.js";
+import { closeThrough, expireUnfinished, handOver, recordUse, reverseUse, type Use } from "./use.js";
 import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
 import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
@@ -46,6 +46,7 @@ export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch
     if (before === undefined) await takeEntry(c, tx, t, sequence, batch.entries[i]!);
     else if (before !== toHex(digest16(c.crypto, batch.entries[i]!))) return await twoBoxes(c, tx, t, sequence, before, batch.entries[i]!);
   }
+  await expireUnfinished(tx, recordingAt(c.now()));
   await suspendCased(c, tx);
   return await moveOn(c, tx, t, batch, last);
 }
@@ -126,6 +127,7 @@ async function settleEntry(c: Context, tx: Tx, t: TerminalRow, e: Entry): Promis
     case "finished": return await settleFinished(c, tx, t, e);
     case "beacon": return await settleBeacon(c, tx, t, e);
     case "reversal": return await settleReversal(c, tx, t, e.reversal, e.proof);
+    case "handover": await handOver(tx, t.terminal_id, toHex(e.receiptDigest), recordingAt(c.now())); return undefined;
     case "closed": await closeThrough(tx, t.terminal_id, e.tap, recordingAt(c.now())); return undefined;
     case "refused":
       await tx.insertInto("refused").values({ terminal_id: t.terminal_id, code: e.code, times: 1 })

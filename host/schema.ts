@@ -2,7 +2,7 @@
  * The tables of the ledger and of the registers that its checks compare it with (`money.md` §6).
  *
  * Three kinds live side by side. *Books*: `account`, `transfer_set`, `transfer` are only ever inserted into, and triggers
- * refuse anything else. *Registers*: `value`, `value_use`, `double_use_case`, `subject`, `terminal_closed` say what the
+ * refuse anything else. *Registers*: `value`, `value_use`, `double_use_case`, `subject`, `terminal_closed`, `handover` say what the
  * evidence said; their rows change state. *Waiting*: `intake` keeps records whose precondition has not arrived.
  * Amounts are minor units, times UTC seconds, days integers counted from 1970-01-01, flags 0 or 1.
  */
@@ -53,12 +53,15 @@ export interface CaseTable {
 export interface SubjectTable { account: string; kind: string; ended: Generated<number> }
 export interface IntakeTable { record_id: string; kind: string; value_id: string; waits_for: string; content: string; recorded_at: number }
 export interface ClosedTable { terminal: string; tap: number }
+/** A terminal gave the right to finish this receipt away; it counts when that terminal made it. */
+export interface HandoverTable { use_id: string; terminal: string }
 export interface EntryView { transfer_id: string; kind: string; account: string; currency: string; minor: number; day: number }
 export interface BalanceView { account: string; currency: string; minor: number }
 
 export interface LedgerTables {
   account: AccountTable; transfer_set: TransferSetTable; transfer: TransferTable; value: ValueTable; value_use: ValueUseTable;
   double_use_case: CaseTable; subject: SubjectTable; intake: IntakeTable; terminal_closed: ClosedTable;
+  handover: HandoverTable;
   entry: EntryView; balance: BalanceView; held: TransferTable;
 }
 
@@ -112,4 +115,10 @@ const views = [
      and not exists (select 1 from transfer r where r.resolves = p.transfer_id)`,
 ];
 
-export const migrations: Migration[] = [{ version: 1, sql: [...books, ...registers, ...views] }];
+export const migrations: Migration[] = [
+  { version: 1, sql: [...books, ...registers, ...views] },
+  { version: 2, sql: [
+    `create table handover (use_id text not null, terminal text not null, primary key (use_id, terminal))`,
+    `create index use_pending on value_use (use_id) where state = 'pending'`,
+  ] },
+];

@@ -85,6 +85,12 @@ export async function closedAt(tx: Tx, terminal: string): Promise<number> {
   return (await tx.selectFrom("terminal_closed").select("tap").where("terminal", "=", terminal).executeTakeFirst())?.tap ?? -1;
 }
 
+/** True when the terminal that made this receipt gave the right to finish it away, whoever holds it now. */
+export async function wasHandedOver(tx: Tx, use: ValueUseTable): Promise<boolean> {
+  const row = await tx.selectFrom("handover").select("use_id").where("use_id", "=", use.use_id).where("terminal", "=", use.terminal).executeTakeFirst();
+  return row !== undefined;
+}
+
 export async function setState(tx: Tx, use: ValueUseTable, state: UseState, charged: number): Promise<void> {
   await tx.updateTable("value_use").set({ state, charged }).where("use_id", "=", use.use_id).execute();
 }

@@ -9,6 +9,7 @@
  * Two proven receipts of one counter open a double-use case. The first to arrive is regular; the other is charged to the
  * value as far as it goes, and only what exceeds it stays pending against `dispute/{case}`.
  */
+import { sql } from "kysely";
 import { assert } from "../protocol/assert.js";
 import type { Tx } from "./database.js";
 import {
@@ -18,11 +19,16 @@ import { openCase, openIfDouble, openIfSpent } from "./double-use.js";
 import { round, toNumber } from "./money.js";
 import type { IntakeTable, TransferSetTable, TransferTable, UseState, Value, ValueUseTable } from "./schema.js";
 import {
-  addFacts, addsFact, addUse, closedAt, contentOf, isProven, partiesOf, readUse, readValue, sameCounter, setState, useOf, type Reversal, type Use,
+  addFacts, addsFact, addUse, closedAt, contentOf, isProven, partiesOf, readUse, readValue, sameCounter, setState, useOf, wasHandedOver, type Reversal, type Use,
 } from "./use-register.js";
 
 export { resolveCase } from "./double-use.js";
 export type { Reversal, Use } from "./use-register.js";
+
+/** `unfinishedDaysMax` of line 23: longer than any receipt may be resumed (`limits.resumeSecondsMax`) and its record be carried. */
+const unfinishedSeconds = 60 * 86_400;
+/** So that no arrival waits for a great many. */
+const expiredAtOnce = 100;
 
 /** `lapsed`: given up for now, a later proof still counts. `case`: charged, and a double-use case is open. */
 export type UseAnswer = "posted" | "pending" | "lapsed" | "exists" | { waits: "value" | "funds" | "use" | "case" } | { case: string } | Incident;
@@ -65,16 +71,42 @@ export async function reverseUse(tx: Tx, reversal: Reversal, recorded: Recording
 
 /**
  * The terminal says that every tap number up to this one is closed. What a holder brought and its journal lacks will
- * never be finished there: its reservation is voided. Returns the ids of those uses.
+ * never be finished there: its reservation is voided. Returns the ids of those uses. A receipt that it handed over is not
+ * its to close: whoever has it may still finish it, also the maker again, and that ends with the time (`expireUnfinished`).
  */
 export async function closeThrough(tx: Tx, terminal: string, tap: number, recorded: Recording): Promise<string[]> {
   await tx.insertInto("terminal_closed").values({ terminal, tap })
     .onConflict((c) => c.column("terminal").doUpdateSet({ tap }).where("terminal_closed.tap", "<", tap)).execute();
   const open = await tx.selectFrom("value_use").selectAll().where("terminal", "=", terminal).where("tap", "<=", tap)
-    .where("state", "in", ["pending", "waiting"]).where("journal", "=", 0).execute();
+    .where("state", "in", ["pending", "waiting"]).where("journal", "=", 0)
+    .where((w) => w.not(w.exists(w.selectFrom("handover").select("handover.use_id").whereRef("handover.use_id", "=", "value_use.use_id").where("handover.terminal", "=", terminal)))).execute();
   for (const use of open) await lapse(tx, use, "void", recorded);
   for (const value of new Set(open.map((x) => x.value_id))) await retryWaiting(tx, value, recorded);
   return open.map((x) => x.use_id);
+}
+
+/**
+ * The terminal gave the right to finish this receipt away (`tap.md` §4). Only the maker's word counts: it takes from its own
+ * `closed` the power to undo the receipt. When `closed` was heard first, what it voided is reserved again.
+ */
+export async function handOver(tx: Tx, terminal: string, useId: string, recorded: Recording): Promise<void> {
+  await tx.insertInto("handover").values({ use_id: useId, terminal }).onConflict((c) => c.doNothing()).execute();
+  const use = await readUse(tx, useId);
+  if (use?.state !== "lapsed" || use.terminal !== terminal || use.journal === 1 || (await isOverdue(tx, use, recorded))) return;
+  await setState(tx, use, "waiting", 0);
+  await retryWaiting(tx, use.value_id, recorded);
+}
+
+/** Receipts without a proof after `unfinishedDaysMax` (line 23): as many as one arrival should pay for. Returns their ids. */
+export async function expireUnfinished(tx: Tx, recorded: Recording): Promise<string[]> {
+  const old = await tx.selectFrom("value_use").innerJoin("transfer_set", (on) => on.on("transfer_set.set_id", "=", sql<string>`'use/' || value_use.use_id`)).select("use_id")
+    .where("state", "=", "pending").where("transfer_set.recorded_at", "<", recorded.at - unfinishedSeconds).orderBy("use_id").limit(expiredAtOnce).execute();
+  for (const { use_id } of old) await expireUse(tx, use_id, recorded);
+  return old.map((x) => x.use_id);
+}
+async function isOverdue(tx: Tx, use: ValueUseTable, recorded: Recording): Promise<boolean> {
+  const first = await tx.selectFrom("transfer_set").select("recorded_at").where("set_id", "=", "use/" + use.use_id).executeTakeFirst();
+  return first !== undefined && first.recorded_at < recorded.at - unfinishedSeconds;
 }
 
 /** Ends the reservation of a receipt that nobody acknowledged within `unfinishedDaysMax` (line 23). */
@@ -113,7 +145,7 @@ async function settle(tx: Tx, use: ValueUseTable, value: Value, recorded: Record
 /** Reserves what an unproven use would cost, unless its counter is taken or its terminal closed without it. */
 async function reserve(tx: Tx, use: ValueUseTable, value: Value, recorded: Recording): Promise<UseAnswer> {
   const taken = (await sameCounter(tx, use)).some(isProven);
-  if (taken || (use.journal === 0 && use.tap <= await closedAt(tx, use.terminal))) {
+  if (taken || (use.journal === 0 && use.tap <= await closedAt(tx, use.terminal) && !(await wasHandedOver(tx, use)))) {
     await setState(tx, use, "lapsed", 0);
     return "lapsed";
   }

@@ -264,6 +264,22 @@ describe("decision 1: what the holder brings", () => {
     await sync(x, box);
     expect([await told(two!), await earned()]).toEqual([[2], 450]);
   });
+  test("S11: is not told undone while a terminal that got it by handover may still finish it; sixty days later it is", async () => {
+    const { phone, value } = await holder(x, "aiko", "concert");
+    const second = await enrolBox(x);
+    const link = use(x, box, value, undefined);
+    const told = async () => w.decodeReported((await ask(x, phone, w.messageType.report, w.encodeReport([link.record])))!)!;
+    const given: Entry = { kind: "handover", valueId: value.valueId, counter: 1, to: second.certificateId, receiptDigest: digest16(crypto, link.receipt), at: x.machine.now(), quality: 2 };
+    journal(box, given, { kind: "closed", tap: 1 });
+    await sync(x, box, batchOf(box, 2, 2));
+    expect(await told()).toEqual([2]);
+    await sync(x, box);
+    expect(await told()).toEqual([1]);
+    x.machine.advance(60 * 86_400 + 1);
+    journal(second, { kind: "boot", boot: 1, at: 0, quality: 0 });
+    await sync(x, second);
+    expect([await told(), await states()]).toEqual([[2], { lapsed: 1 }]);
+  });
   test("a forged record is told to differ and changes nothing", async () => {
     const { phone, value } = await holder(x, "aiko", "concert");
     const forged = use(x, box, value, undefined, {}, { signer: newSecret(x) });

@@ -1,7 +1,7 @@
 /** The evening of `money.md` §7 as actions that may be repeated and shuffled, and what runs them. */
 import { inMemory, openDatabase, transact, type Database, type Tx } from "../../host/database.js";
 import { finishSurrender, give, issue, pay, refund, settlePayment, settleRefund, surrender, type Issue } from "../../host/ledger-events.js";
-import { closeThrough, recordUse, resolveCase, reverseUse, type Use } from "../../host/use.js";
+import { closeThrough, handOver, recordUse, resolveCase, reverseUse, type Use } from "../../host/use.js";
 
 export const recorded = { day: 1, at: 1000 };
 export const when = { at: 900, quality: 2, recorded };
@@ -17,6 +17,8 @@ export function use(useId: string, valueId: string, counter: number, previous: s
 export const used = (x: Use): Action => (tx) => recordUse(tx, x, recorded);
 export const reversed = (x: Use): Action => (tx) => reverseUse(tx, { useId: x.useId, valueId: x.valueId, terminal: x.terminal, at: 950, quality: 2 }, recorded);
 export const closed = (terminal: string, tap: number): Action => (tx) => closeThrough(tx, terminal, tap, recorded);
+
+export const handedOver = (x: Use, terminal = x.terminal): Action => (tx) => handOver(tx, terminal, x.useId, recorded);
 
 export const ticket = (valueId: string, from: string, more: Partial<Issue> = {}): Action => (tx) =>
   issue(tx, { valueId, code: "unearned", currency: "JPY", issuer: "i", price: 6000, uses: 1, merchantShare: 2000, from, ...more }, when);

@@ -4,9 +4,9 @@ import { transact, type Database } from "../../host/database.js";
 import { checkBooks } from "../../host/invariants.js";
 import { funds, post, trialBalance } from "../../host/ledger.js";
 import { finishSurrender, surrender } from "../../host/ledger-events.js";
-import { expireUse, recordUse, resolveCase, type Use } from "../../host/use.js";
+import { expireUnfinished, expireUse, handOver, recordUse, resolveCase, type Use } from "../../host/use.js";
 import {
-  beforeClearing, card, closed, evening, paid, random, recorded, reversed, runAll, shuffle, ticket, use, used, when, withBooks, type Action,
+  beforeClearing, card, closed, evening, handedOver, paid, random, recorded, reversed, runAll, shuffle, ticket, use, used, when, withBooks, type Action,
 } from "./use.evening.js";
 
 const seeds = 50;
@@ -104,6 +104,41 @@ describe("a record's facts decide", () => {
     await runAll(db, [ticket("F", "order/o", { price: 0 }), used(use("f1", "F", 1, "F"))]);
     expect(await state(db, "f1")).toBe("finished");
     expect(await trialBalance(db, "JPY")).toEqual(new Map());
+  }));
+});
+
+/** Whoever holds a receipt may still finish it, so its maker's `closed` says nothing of it (`tap.md` §4). */
+describe("a receipt handed over stays with its new owner, in whatever order the journals arrive", () => {
+  const brought = step(1, { source: "holder" });
+  const byOther = step(1, { finisher: "t2" });
+  const given = handedOver(brought);
+  const late: Action = (tx) => expireUnfinished(tx, { day: 61, at: recorded.at + 60 * 86_400 + 1 });
+  const cases: [string, Action[], string, bigint, bigint][] = [
+    ["closed at the maker undoes nothing", [used(brought), given, closed("t-s1", 5)], "pending", 1000n, 850n],
+    ["nor does the new owner's, whose numbers are others", [used(brought), given, closed("t-s1", 5), closed("t2", 99)], "pending", 1000n, 850n],
+    ["the new owner finishes it", [used(brought), given, closed("t-s1", 5), used(byOther)], "finished", 850n, 850n],
+    ["the maker finishes what came back to it", [used(brought), given, handedOver(brought, "t2"), closed("t-s1", 5), used(step(1))], "finished", 850n, 850n],
+    ["on and back it is still somebody's", [used(brought), given, handedOver(brought, "t2"), given, closed("t-s1", 5)], "pending", 1000n, 850n],
+    ["a stranger's word gives nothing away", [used(brought), handedOver(brought, "thief"), closed("t-s1", 5)], "lapsed", 1000n, 1000n],
+    ["undone by the new owner", [used(brought), given, closed("t-s1", 5), used(byOther), reversed(byOther)], "reversed", 1000n, 1000n],
+  ];
+  test.each(cases)("%s", async (_name, actions, expected, owed, available) => {
+    for (let seed = 0; seed < 12; seed++) await withBooks(async (db) => {
+      await runAll(db, shuffle([...loaded, ...actions, ...actions], random(seed)));
+      expect(await state(db, "s1"), `seed ${seed}`).toBe(expected);
+      expect(await funds(db, "prepaid/V", "JPY"), `seed ${seed}`).toEqual({ owed, available });
+      expect(await checkBooks(db), `seed ${seed}`).toEqual([]);
+    });
+  });
+
+  test("never finished, it is given up after sixty days; not a second sooner, and a proof still counts", () => withBooks(async (db) => {
+    await runAll(db, [...loaded, used(brought), given, closed("t-s1", 5)]);
+    expect(await one(db, (tx) => expireUnfinished(tx, { day: 61, at: recorded.at + 60 * 86_400 }))).toEqual([]);
+    expect([await one(db, late), await state(db, "s1")]).toEqual([["s1"], "lapsed"]);
+    expect(await one(db, (tx) => handOver(tx, "t-s1", "s1", { day: 62, at: recorded.at + 61 * 86_400 }))).toBeUndefined();
+    expect([await state(db, "s1"), (await funds(db, "prepaid/V", "JPY")).available]).toEqual(["lapsed", 1000n]);
+    await one(db, used(byOther));
+    expect([await state(db, "s1"), await checkBooks(db)]).toEqual(["finished", []]);
   }));
 });
 
