@@ -4,9 +4,9 @@
  */
 import type { BoardError } from "./journal/store.js";
 import { append, flush, oldestEnds, prepare, releaseThrough, roomFor } from "./journal/journal.js";
-import { recordBytes } from "./journal/record.js";
+import { bytesOf32, recordBytes } from "./journal/record.js";
 import type { Terminal, TerminalEvent } from "./terminal.js";
-import { apply, carryOver, forgetThrough, isHeld } from "./value/book.js";
+import { apply, carryOver, forgetThrough, isHeld, latestAt } from "./value/book.js";
 import { limits } from "../protocol/limits.js";
 import { equal } from "../protocol/wire/bytes.js";
 import { encodeEntry, type Entry } from "../protocol/wire/entry.js";
@@ -62,10 +62,29 @@ export function repeats(t: Terminal): boolean {
 
 // ---- time -----------------------------------------------------------------------------------------------------------------
 
+/** What surely has passed: the latest of signed objects, and of own records under a set clock. */
+export function floorOf(t: Terminal): number {
+  return Math.max(t.setup.timeFloor, latestAt(t.book));
+}
+
+/**
+ * Signed time with our own nonce: what own records say beyond it was a clock that somebody set ahead, and yields; a floor of
+ * signed objects does not (`trust.md` §2). The host is told, with the time signed and the later one that was recorded.
+ */
+export function yieldTo(t: Terminal, at: number, signed: Uint8Array): void {
+  if (t.book.setAt <= at + clockBehindSeconds) return;
+  const said = bytesOf32(t.book.setAt);
+  t.book.setAt = 0;
+  noteIncident(t, "the clock had been set ahead", signed, said);
+  // Under signed time, so that it holds after a restart.
+  const entry: Entry = { kind: "boot", boot: t.book.boot, at: at, quality: 3 };
+  if (roomFor(t.journal, 64, 0)) write(t, entry, false);
+}
+
 /** UTC as far as it can be believed (I13): a clock behind what was signed counts as unknown, and the floor as surely past. */
 export function timeOf(t: Terminal): { at: number; quality: number } {
   const said = t.board.clock.utc();
-  const floor = t.setup.timeFloor;
+  const floor = floorOf(t);
   if (said.quality > 0 && said.at + clockBehindSeconds >= floor) return said;
   return { at: floor, quality: 0 };
 }

@@ -12,7 +12,7 @@ import {
   attempt, endService, mark, need, noteTorn, overdueTap, prepareNext, recordRoomBytes, repeats, tell, tidy, timeOf, write,
 } from "./keeping.js";
 import type { Role } from "./role/role.js";
-import { ladderAt, raiseFloor, settingsOf, type Setup } from "./setup.js";
+import { ladderAt, settingsOf, type Setup } from "./setup.js";
 import { apply, bookView, makeBook, type BookState } from "./value/book.js";
 import { assert } from "../protocol/assert.js";
 import * as links from "../protocol/link/link.js";
@@ -97,7 +97,6 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
     lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
   };
   takeSetup(t);
-  if (book.latestAt > 0) raiseFloor(setup, book.latestAt);
   const wrong = whatIsWrong(t);
   if (wrong !== "") endService(t, wrong); else boot(t);
   return t;

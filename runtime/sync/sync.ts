@@ -9,7 +9,7 @@
 import { readAnswer, writeLetter, type Correspondent, type Letter } from "./letters.js";
 import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
-import { attempt, endService, need, noteIncident, timeOf } from "../keeping.js";
+import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
 import { isPlausible, keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
 import { limits } from "../../protocol/limits.js";
@@ -253,7 +253,10 @@ function signedTime(s: Sync, news: News, out: Outstanding): number {
   if (time === undefined) return 0;
   const quick = s.terminal.board.clock.monotonicMs() - out.atMs < 600000;
   const ours = quick && time.nonce !== undefined && equal(time.nonce, out.nonce);
-  if (ours && s.onTime !== undefined && isPlausible(s.terminal.setup, time.at)) s.onTime(time.at);
+  if (ours && isPlausible(s.terminal.setup, time.at)) {
+    yieldTo(s.terminal, time.at, news.time);
+    if (s.onTime !== undefined) s.onTime(time.at);
+  }
   return time.at;
 }
 

@@ -37,6 +37,9 @@ export interface BookState {
   closedSequence: number;
   ceilingSequence: number;
   boot: number;
+  /** Where `boot` stands, and the record that named the latest time. */
+  bootSequence: number;
+  timeSequence: number;
   /** Finished uses since `closed` moved. */
   finishedSinceClosed: number;
   /** Uses that did not turn and may still pass; looked through when idle. */
@@ -47,14 +50,15 @@ export interface BookState {
   ladder: Ladder;
   onLine: boolean;
   journalFull: boolean;
-  /** Latest time of a set clock that the own journal names. */
-  latestAt: number;
+  /** Latest time that the own journal names: of a clock set by the host's signed time, and of one set otherwise since then. */
+  signedAt: number;
+  setAt: number;
 }
 
 export function makeBook(crypto: Crypto): BookState {
   return {
-    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, closedSequence: 0, ceilingSequence: 0, boot: 0, finishedSinceClosed: 0, notTurned: [],
-    terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, latestAt: 0,
+    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, closedSequence: 0, ceilingSequence: 0, boot: 0, bootSequence: 0, timeSequence: 0, finishedSinceClosed: 0, notTurned: [],
+    terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, signedAt: 0, setAt: 0,
   };
 }
 
@@ -64,7 +68,7 @@ function useKey(valueId: Uint8Array, counter: number): string {
 
 /** Takes in one entry of the own journal. */
 export function apply(b: BookState, e: Entry, sequence: number): void {
-  if ((e.kind === "boot" || e.kind === "outcome" || e.kind === "refused") && e.quality >= 2 && e.at > b.latestAt) b.latestAt = e.at;
+  if (e.kind === "boot" || e.kind === "outcome" || e.kind === "refused") applyTime(b, e.at, e.quality, sequence);
   switch (e.kind) {
     case "finished": applyFinished(b, e, sequence); break;
     case "beacon": applyBeacon(b, e, sequence); break;
@@ -74,10 +78,29 @@ export function apply(b: BookState, e: Entry, sequence: number): void {
     case "handover": b.handed[useKey(e.valueId, e.counter)] = { entry: e, sequence: sequence }; break;
     case "closed": applyClosed(b, e.tap, sequence); break;
     case "ceiling": b.ceiling = Math.max(b.ceiling, e.tap); b.ceilingSequence = sequence; break;
-    case "boot": b.boot = e.boot; forgetOutcomes(b); break;
+    case "boot": applyBoot(b, e.boot, sequence); break;
     case "notice": putNotice(b, e, sequence); break;
     default: break;
   }
+}
+
+/** A clock that somebody set wrongly ahead is forgotten at the first record under signed time (`trust.md` §2). */
+function applyTime(b: BookState, at: number, quality: number, sequence: number): void {
+  const before = latestAt(b);
+  if (quality >= 3) { b.signedAt = Math.max(b.signedAt, at); b.setAt = 0; } else if (quality === 2) b.setAt = Math.max(b.setAt, at);
+  if (latestAt(b) !== before) b.timeSequence = sequence;
+}
+
+/** Surely past, as far as the own journal can say; 0 when no record was made under a set clock. */
+export function latestAt(b: BookState): number {
+  return Math.max(b.signedAt, b.setAt);
+}
+
+/** The same number written again, because its page was given back, is no new boot. */
+function applyBoot(b: BookState, boot: number, sequence: number): void {
+  if (boot > b.boot) forgetOutcomes(b);
+  b.boot = Math.max(b.boot, boot);
+  b.bootSequence = sequence;
 }
 
 /** The same number written again, because its page was given back, closes nothing new. */
@@ -182,7 +205,7 @@ function forgetOutcomes(b: BookState): void {
 
 /**
  * What stands at or before `through` and must outlive its page, to be written again: the tap numbers used and closed, to whom
- * receipts were given that may still be shown here, and notices of values that may.
+ * receipts were given that may still be shown here, notices of values that may, and the boot's number with the latest time.
  */
 export function carryOver(b: BookState, through: number, at: number, quality: number): Entry[] {
   const live: Entry[] = [];
@@ -197,6 +220,7 @@ export function carryOver(b: BookState, through: number, at: number, quality: nu
     if (kept.sequence > through) continue;
     if (quality > 0 && kept.notice.expires < at) { delete b.notices[key]; b.noticesCount--; } else live.push(kept.notice);
   }
+  if (b.boot > 0 && (b.bootSequence <= through || b.timeSequence <= through)) live.push({ kind: "boot", boot: b.boot, at: latestAt(b), quality: latestAt(b) === 0 ? 0 : b.signedAt >= b.setAt ? 3 : 2 });
   return live;
 }
 
