@@ -105,7 +105,7 @@ function hearByte(m: Meter, byte: number, baud: number, nowMs: number): void {
   if (character === 0) return;
   m.heard = (m.heard + String.fromCharCode(character)).slice(-256);
   if (m.state === "sending" && character === 0x15) return again(m, nowMs);
-  if (m.state === "programming") return command_(m, nowMs);
+  if (m.state === "programming") return commanded(m, nowMs);
   if (!m.heard.endsWith("\r\n")) return;
   const line = m.heard;
   m.heard = "";
@@ -203,7 +203,7 @@ function asMessage(body: string, begin: number): Uint8Array {
 }
 
 /** A command is whole with the character behind its ETX. */
-function command_(m: Meter, nowMs: number): void {
+function commanded(m: Meter, nowMs: number): void {
   if (m.heard === "\x15") return again(m, nowMs);
   const whole = /\x01([PRWB].)(?:\x02([^\x03]*))?\x03([\s\S])$/.exec(m.heard);
   if (whole === null) return;
@@ -251,8 +251,8 @@ export function meterSays(m: Meter, portBaud: number, nowMs: number): Uint8Array
 
 /** When to come back, or -1. */
 export function meterWakes(m: Meter): number {
-  const times_ = m.queue.map((piece) => piece.atMs);
-  if (m.state === "offering") times_.push(m.offerEndsMs);
-  if (m.state === "sending" || m.state === "programming") times_.push(m.sessionEndsMs);
-  return times_.length === 0 ? -1 : Math.min(...times_);
+  const due = m.queue.map((piece) => piece.atMs);
+  if (m.state === "offering") due.push(m.offerEndsMs);
+  if (m.state === "sending" || m.state === "programming") due.push(m.sessionEndsMs);
+  return due.length === 0 ? -1 : Math.min(...due);
 }

@@ -33,7 +33,10 @@ export function readingLines(readout: Readout, judgement: Judgement, paint: Pain
   const head = `${paint("bold", visible(readout.identification) || "(no identification)")}, ${readout.protocol}, check ${check === "ok" ? "ok" : paint("red", check)}, ${verdict}`;
   const rows = readout.readings.map((r) => [visible(r.obis), visible(shown(r)), r.unit, mark(r, judgement)] as const);
   const widths = [0, 1, 2].map((i) => Math.max(0, ...rows.map((row) => Math.min(44, row[i]!.length))));
-  return [head, ...rows.map(([obis, text, unit, note]) => `  ${obis.padEnd(widths[0]!)}  ${text.padStart(Math.min(24, widths[1]!))}  ${unit.padEnd(widths[2]!)}  ${note === "" ? "" : paint(note === "billable" ? "green" : "dim", note)}`.trimEnd()), ""];
+  const told = (note: string): string => (note === "" ? "" : paint(note === "billable" ? "green" : "dim", note));
+  const line = ([obis, text, unit, note]: (typeof rows)[number]): string =>
+    `  ${obis.padEnd(widths[0]!)}  ${text.padStart(Math.min(24, widths[1]!))}  ${unit.padEnd(widths[2]!)}  ${told(note)}`.trimEnd();
+  return [head, ...rows.map(line), ""];
 }
 
 /** Digits as the meter sent them; an integer with a scaler that it did not write out is given its point. */

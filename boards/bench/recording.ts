@@ -1,7 +1,7 @@
 /** Recordings of meters: their bytes, the readouts in them, and which of these may be billed. */
 import { readFileSync, statSync } from "node:fs";
 import { faultOf } from "../node/fault.js";
-import { household, judge, type Judgement } from "../../protocol/metering/billable.js";
+import { household, judge, type Earlier, type Judgement } from "../../protocol/metering/billable.js";
 import { end, feed, makeReader } from "../../protocol/metering/reader.js";
 import type { Protocol, Readout } from "../../protocol/metering/reading.js";
 import type { Opener } from "../../protocol/metering/sealed.js";
@@ -42,7 +42,8 @@ export function judgeAll(readouts: readonly Readout[]): Judged[] {
   const billed = new Map<string, Readout>();
   for (const readout of readouts) {
     const last = billed.get(readout.identification);
-    const judgement = judge(readout, before === undefined ? undefined : { readout: before, ageMs: undefined }, last === undefined ? undefined : { readout: last, ageMs: undefined }, household);
+    const earlier = (one: Readout | undefined): Earlier | undefined => (one === undefined ? undefined : { readout: one, ageMs: undefined });
+    const judgement = judge(readout, earlier(before), earlier(last), household);
     judged.push({ readout, judgement });
     before = readout;
     if (judgement.billable) billed.set(readout.identification, readout);

@@ -74,7 +74,9 @@ const etx = 0x03;
 const eot = 0x04;
 
 /** Times of §6.4.3.6 and annex B, milliseconds. */
-const times = { characterGap: 1500, reaction: 1500, wakeNormal: 2200, pauseNormal: 1600, wakeFast: 550, pauseFast: 45, beforeRetry: 1600, beforeSelect: 220, beforeSelectFast: 25, afterSwitch: 20, closing: 100 } as const;
+const times = {
+  characterGap: 1500, reaction: 1500, wakeNormal: 2200, pauseNormal: 1600, wakeFast: 550, pauseFast: 45, beforeRetry: 1600, beforeSelect: 220, beforeSelectFast: 25, afterSwitch: 20, closing: 100,
+} as const;
 /** Conversations before giving up, messages asked for again in each. */
 const triesMax = 4;
 const naksMax = 2;

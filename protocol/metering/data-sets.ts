@@ -45,7 +45,8 @@ function codeBefore(text: string, from: number, open: number): string {
 function readingOf(code: string, inside: string, nth: number, quality: Quality): Reading {
   const parts = splitUnit(inside);
   const number = numberOf(parts.text);
-  return { obis: code, value: number === undefined ? undefined : number.value, scaler: number === undefined ? 0 : number.scaler, unit: parts.unit, text: parts.text, nth: nth, quality: quality };
+  const value = number === undefined ? undefined : number.value;
+  return { obis: code, value: value, scaler: number === undefined ? 0 : number.scaler, unit: parts.unit, text: parts.text, nth: nth, quality: quality };
 }
 
 /** `042951.721*kWh`; and, as some meters have it, `024562 kWh` and `000173.640kWh`. */

@@ -69,9 +69,8 @@ export function mbusReadout(f: MbusFrame): Readout {
   const b = f.bytes;
   const end = b.length - 2;
   const ci = b[6]!;
-  const with_ = (problem: Problem): Quality => ({ check: f.fits ? "ok" : "bad", parity: "unseen", problem: problem });
   const answer = (identification: string, problem: Problem, readings: (q: Quality) => Reading[]): Readout => {
-    const quality = with_(problem);
+    const quality: Quality = { check: f.fits ? "ok" : "bad", parity: "unseen", problem: problem };
     return { protocol: "mbus", identification: identification, readings: readings(quality), quality: quality };
   };
   if (ci === 0x70 || ci === 0x71) return answer("", "error_answer", () => []);
@@ -96,7 +95,7 @@ function makerOf(code: number): string {
 }
 
 /** A record's place and what its VIB says. */
-interface Record_ { type: number; storage: number; tariff: number; subunit: number; kind: number; quantity: Quantity; address: string }
+interface Place { type: number; storage: number; tariff: number; subunit: number; kind: number; quantity: Quantity; address: string }
 
 function variableRecords(b: Uint8Array, from: number, end: number, medium: number): { list: Unqualified[]; problem: Problem } {
   const list: Unqualified[] = [];
@@ -120,10 +119,10 @@ function variableRecords(b: Uint8Array, from: number, end: number, medium: numbe
 }
 
 /** DIF, up to ten DIFE, VIF, up to ten VIFE. */
-function recordHead(b: Uint8Array, from: number, end: number): { record: Record_; at: number } | undefined {
+function recordHead(b: Uint8Array, from: number, end: number): { record: Place; at: number } | undefined {
   let at = from;
   const dif = b[at++]!;
-  const r: Record_ = { type: dif & 15, storage: (dif >> 6) & 1, tariff: 0, subunit: 0, kind: (dif >> 4) & 3, quantity: { unit: "", scaler: 0, is: "" }, address: "" };
+  const r: Place = { type: dif & 15, storage: (dif >> 6) & 1, tariff: 0, subunit: 0, kind: (dif >> 4) & 3, quantity: { unit: "", scaler: 0, is: "" }, address: "" };
   let more = dif >= 0x80;
   let scale = 2;
   for (let i = 0; more; i++) {
@@ -194,7 +193,7 @@ function digitsOf(b: Uint8Array, at: number, length: number): { value: number | 
 }
 
 /** The OBIS code of the main registers (EN 13757-1): energy and volume as they stand, by medium; everything else keeps its own address. */
-function codeOf(r: Record_, medium: number): string {
+function codeOf(r: Place, medium: number): string {
   const group = r.kind !== 0 || r.subunit !== 0 || r.storage > 99 || r.tariff > 9 ? "" : registerOf(medium, r.quantity);
   return group === "" ? "mbus:" + r.address : group + "." + r.tariff + "*" + (r.storage === 0 ? 255 : r.storage);
 }

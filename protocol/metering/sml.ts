@@ -9,7 +9,13 @@ import { integerOf, obisOf, unitOf, type Check, type Problem, type Quality, type
 import { limits } from "../limits.js";
 
 /** `raw` is the frame as it came, from the first 1B; `length` its bytes so far. */
-export interface SmlReader { readonly raw: Uint8Array; length: number; inFrame: boolean; /** 1B in a row, at most 4. */ run: number; /** Bytes after an escape, and which. */ escapeAt: number }
+export interface SmlReader {
+  readonly raw: Uint8Array; length: number; inFrame: boolean;
+  /** 1B in a row, at most 4. */
+  run: number;
+  /** Where the four bytes after 1B1B1B1B begin, or -1. */
+  escapeAt: number;
+}
 
 export function makeSml(): SmlReader {
   return { raw: new Uint8Array(limits.smlBytesMax), length: 0, inFrame: false, run: 0, escapeAt: -1 };

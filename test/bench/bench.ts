@@ -12,10 +12,11 @@ import { core } from "./core.js";
 import { cpu } from "./cpu.js";
 import { intake } from "./intake.js";
 import { journal } from "./journal.js";
+import { metering } from "./metering.js";
 import { tap } from "./tap.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake];
+const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake, metering];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 
