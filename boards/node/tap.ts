@@ -7,7 +7,7 @@ import { boardFault } from "../../runtime/journal/store.js";
 import { confirm, makeHandset, pollHandset, type HandsetEvent } from "../../runtime/role/handset.js";
 import type { WalletState } from "../../runtime/value/wallet.js";
 import { asking } from "../../protocol/wire/message.js";
-import { media } from "../../protocol/link/media.js";
+import { media, type Medium } from "../../protocol/link/media.js";
 
 export interface TapOptions {
   /** Money up to this is paid without a question, minor units. */
@@ -17,6 +17,8 @@ export interface TapOptions {
   withinMs: number;
   /** Listen on for the passage after the all-clear. */
   waitForPassage: boolean;
+  /** What the line is made of; serial unless told. */
+  medium?: Medium;
   /** The outcome was heard; the passage may still follow. */
   onResolved?: () => void;
 }
@@ -30,7 +32,7 @@ const nextWantMs = 400;
 /** Runs one tap; the line stays open. Rejects with the line's `BoardError` when it breaks. */
 export function runTap(phone: Pick<Phone, "clock" | "random" | "keys" | "crypto" | "trust"> & { wallet: WalletState }, line: Serial, o: TapOptions): Promise<TapResult> {
   return new Promise((resolve, reject) => {
-    const handset = makeHandset(phone, phone.wallet, phone.trust, line, media.serial, o.silentAmount);
+    const handset = makeHandset(phone, phone.wallet, phone.trust, line, o.medium ?? media.serial, o.silentAmount);
     const result: TapResult = { valueId: undefined, declined: 0, stored: false, resolved: undefined, code: -1, since: 0, walkAgain: false, reversed: false, heard: false };
     const now = (): number => phone.clock.monotonicMs();
     const endsAt = now() + o.withinMs;

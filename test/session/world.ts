@@ -6,7 +6,7 @@ import { inflateSync } from "node:zlib";
 import { makeMemoryStore, type MemoryStore } from "../../boards/sim/store.js";
 import { makeSimBoard, makeSimClock, makeSimDigital, makeSimKeys, makeSimLine, makeSimRandom, type SimBoard, type SimClock, type SimDigital, type SimKeys, type SimLine } from "../../boards/sim/board.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
-import { media } from "../../protocol/link/media.js";
+import { media, type Medium } from "../../protocol/link/media.js";
 import { encodeRule } from "../../protocol/rule.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { encodeTerminalCertificate, terminalRole, terminalToSign } from "../../protocol/wire/certificate.js";
@@ -149,12 +149,12 @@ function enrolStation(world: World, options: TerminalOptions, board: SimBoard, n
 }
 
 /** Starts (again) on what is durable. */
-export function startStation(s: Station): Station {
+export function startStation(s: Station, medium: Medium = media.serial): Station {
   const setup = openSetup(s.board);
   setup.pulledAt = s.world.clock.utc().at;
   setup.statusBits = new Uint8Array(0);
   const events: TerminalEvent[] = [];
-  const terminal = makeTerminal(s.board, s.options.role ?? gate, media.serial, setup);
+  const terminal = makeTerminal(s.board, s.options.role ?? gate, medium, setup);
   terminal.onEvent = (e) => events.push(e);
   const station: Station = {
     ...s, terminal, events,
