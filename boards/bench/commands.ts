@@ -4,9 +4,10 @@ import { handsetCommands } from "./handset/index.js";
 import { hostCommand } from "./host-command.js";
 import { importCommand } from "./import-command.js";
 import { inspectCommand } from "./inspect-command.js";
+import { monitorCommand } from "./monitor-command.js";
 import { meterEmulatorCommand } from "./meter-emulator-command.js";
 import { readoutCommand } from "./readout-command.js";
 import { terminalCommand } from "./terminal/terminal-command.js";
 import { venueCommand } from "./venue/venue-command.js";
 
-export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, readoutCommand, meterEmulatorCommand];
+export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, readoutCommand, meterEmulatorCommand];

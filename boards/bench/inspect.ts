@@ -41,7 +41,8 @@ function frames(bytes: Uint8Array): Inspected | undefined {
   return undefined;
 }
 
-function linkByte(byte: number): string {
+/** The bits of a link byte in words. */
+export function linkByte(byte: number): string {
   const parts = [byte & 128 ? "from handset" : "from terminal"];
   if (byte & 16) parts.push("first of a session");
   if (byte & 4) parts.push(`number ${(byte & 1) | (byte & 64 ? 2 : 0)}`);
