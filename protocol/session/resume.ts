@@ -68,6 +68,9 @@ function finishOrAsk(receipt: Receipt, s: VerifierSettings, given: Given): Resum
   if (receipt.kind !== receiptKind.use) return { then: "refuse", verdict: verdict(refusal.bad_message, 0) };
   const handed = given.book.handedTo(receipt.valueId, receipt.counter);
   const may = mayFinish(receipt, given);
+  // Its time ends for every owner; a tap number says that only where it was given out.
+  const asked = may.code === refusal.finish_elsewhere || may.code === refusal.resume_too_late;
+  if (asked && isOver(receipt.until, -1, given)) return { then: "refuse", verdict: verdict(refusal.resume_too_late, 0) };
   if (!isOwn(receipt.terminal, s, given)) return may.code === 0 || may.code === refusal.resume_too_late ? { then: "ask", owner: receipt.terminal } : { then: "refuse", verdict: may };
   if (handed !== undefined && may.code === refusal.finish_elsewhere) return { then: "ask", owner: handed };
   return may.code === 0 ? { then: "record" } : { then: "refuse", verdict: may };

@@ -249,6 +249,21 @@ describe("S11: at another terminal", () => {
     expect(ask(again, makeStation(south.world, { name: "west" }))).toBe(refusal.finish_elsewhere);
   });
 
+  test("after its time nobody finishes it, neither who was given it nor who gave: only so may the host undo it one day", () => {
+    const { north, south, phone } = torn();
+    tap(phone, south, { stopWhen: () => south.terminal.question !== undefined });
+    const q = south.terminal.question!;
+    driveQuestion(north, south, q.receipt, q.proof);
+    expect(north.terminal.handoverAnswers[0]!.code).toBe(0);
+    for (const station of [south, north]) {
+      station.terminal.question = undefined;
+      wait(station, 700_000);
+      tap(phone, station);
+      expect([shownTo(phone).at(-1), station.terminal.question]).toEqual([refusal.resume_too_late, undefined]);
+    }
+    expect([records(north), records(south)]).toEqual([0, 0]);
+  });
+
   test("a receipt that the owner never made is not handed over", () => {
     const { north, south, phone } = torn();
     tap(phone, south, { stopWhen: () => south.terminal.question !== undefined });
