@@ -23,9 +23,9 @@ export async function refreshValue(c: Context, tx: Tx, userId: string, x: Refres
   const previous = newest === undefined ? digest16(c.crypto, decodeSignedClaims(new Uint8Array(v.value))!.claims) : digest16(c.crypto, x.receipt);
   const again = await tx.selectFrom("host_receipt").selectAll().where("value_id", "=", v.value_id).where("counter", "=", (newest?.counter ?? 0) + 1).executeTakeFirst();
   if (again !== undefined) return answered(again.receipt, again.signature, previous);
-  const after = await totalAfter(c, tx, v, newest, x.receipt);
-  if (after === undefined) return no(refusal.status_undetermined);
-  return await sign(c, tx, v, newest, previous, after);
+  const books = await knownTo(c, tx, v, newest, x.receipt);
+  if (books === undefined) return no(refusal.status_undetermined);
+  return await sign(c, tx, v, newest, previous, books);
 }
 
 /** The same question again is answered by the same receipt; one that follows another state is an old copy. */
@@ -35,29 +35,37 @@ function answered(receipt: Uint8Array, signature: Uint8Array, previous: Uint8Arr
   return { code: 0, receipt: bytes, signature: new Uint8Array(signature), reversal: none, reversalProof: none };
 }
 
-/** The running total that the books confirm; undefined while they lack a use of the chain. An undone newest use is given back here. */
-async function totalAfter(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, bytes: Uint8Array): Promise<number | undefined> {
+/** What the books confirm: the running total, an undone newest use given back. An exit takes nothing, so that it was undone is said by itself. */
+interface Books { after: number; undone: boolean }
+
+/** Undefined while the books lack a use of the chain. */
+async function knownTo(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, bytes: Uint8Array): Promise<Books | undefined> {
   const uses = await tx.selectFrom("value_use").selectAll().where("value_id", "=", v.value_id).where("one_way", "=", 0).execute();
   const hosts = await tx.selectFrom("host_receipt").select(["digest", "counter"]).where("value_id", "=", v.value_id).execute();
-  if (newest === undefined) return uses.length + hosts.length === 0 ? 0 : undefined;
+  if (newest === undefined) return uses.length + hosts.length === 0 ? { after: 0, undone: false } : undefined;
   const useId = toHex(digest16(c.crypto, bytes));
   const highest = Math.max(0, ...uses.filter((u) => u.state === "finished").map((u) => u.counter), ...hosts.map((h) => h.counter));
   if (newest.counter < highest) return undefined;
-  if (hosts.some((h) => h.digest === useId)) return newest.after;
+  if (hosts.some((h) => h.digest === useId)) return { after: newest.after, undone: false };
   const own = uses.find((u) => u.use_id === useId);
   if (own?.state !== "finished" && own?.state !== "reversed" && own?.state !== "lapsed") return undefined;
   const heard = new Set([...uses.map((u) => u.counter), ...hosts.map((h) => h.counter)]);
   for (let counter = 1; counter <= newest.counter; counter++) if (!heard.has(counter)) return undefined;
-  return own.state === "finished" ? newest.after : newest.after - newest.amount;
+  const undone = own.state !== "finished";
+  return { after: undone ? newest.after - newest.amount : newest.after, undone };
 }
 
-/** Moves the base and nothing else: action and time are of the step before, so that pass-back and intervals go on from there. */
-async function sign(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, previous: Uint8Array, after: number): Promise<Refreshed> {
+/**
+ * Moves the base and nothing else: action and time are of the step before, so that pass-back and intervals go on from there.
+ * Whose exit was undone is inside, as a terminal judges it that holds the reversal.
+ */
+async function sign(c: Context, tx: Tx, v: IssuedRow, newest: Receipt | undefined, previous: Uint8Array, { after, undone }: Books): Promise<Refreshed> {
   const counter = (newest?.counter ?? 0) + 1;
-  const before = newest?.after === after ? newest : undefined;
+  const stood = undone ? undefined : newest;
+  const inside = undone && newest?.action === action.exit;
   const receipt = encodeReceipt({
     kind: receiptKind.host, terminal: new Uint8Array(8), tap: new Uint8Array(4), valueId: new Uint8Array(Buffer.from(v.value_id, "hex")), counter, previous, amount: 0, after,
-    action: before?.action ?? action.pay, at: before?.at ?? 0, quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
+    action: inside ? action.enter : stood?.action ?? action.pay, at: stood?.at ?? 0, quality: 3, until: 0, base: { counter, spent: after, day: Math.floor(c.now() / daySeconds) }, fold: undefined,
   });
   const signature = c.keys.sign("values", receiptToSign(receipt));
   await tx.insertInto("host_receipt").values({ digest: toHex(digest16(c.crypto, receipt)), value_id: v.value_id, counter, receipt, signature }).execute();
