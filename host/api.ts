@@ -81,8 +81,8 @@ export const routes: Route[] = [
       profileB: { type: "boolean" }, settings,
     }),
   },
-  listed("/api/terminals", "Terminals: enrolled, seen, confirmed; suspended 1, revoked 2", "terminal", "terminal_id", [
-    "terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "gap", "boot", "suspended", "seen_at", "configuration_number",
+  listed("/api/terminals", "Terminals: enrolled, seen, confirmed; suspended 1, revoked 2; digits: as the terminal shows them, to compare", "terminal", "terminal_id", [
+    "terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "gap", "boot", "suspended", "seen_at", "configuration_number", "digits",
   ]),
   {
     method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: settings,

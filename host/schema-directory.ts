@@ -25,6 +25,8 @@ export interface TerminalTable {
   suspended: Generated<number>; seen_at: Generated<number>;
   /** The confirmed sequence behind which a gap was last told of. */
   gap: Generated<number>;
+  /** The six digits that the terminal shows too, for people who compare (`trust.md` §3); null until it is enrolled. */
+  digits: Generated<string | null>;
 }
 export interface CertificateTable { certificate_id: string; number: number; terminal_id: string; bytes: Uint8Array; issued_at: number; expires: number }
 /** A signed end of a terminal; needed as long as a certificate of it could still be believed. */
@@ -94,4 +96,6 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
   `create table audit (number integer primary key autoincrement, at integer not null, who text not null, what text not null, head text not null)`,
   ...["update", "delete"].map((verb) => `create trigger audit_no_${verb} before ${verb} on audit begin select raise(abort, 'audit is append-only'); end`),
   `create table setting (name text primary key, value text not null)`,
+] }, { version: 101, sql: [
+  `alter table terminal add column digits text`,
 ] }];

@@ -2,12 +2,12 @@
  * Terminals at the host: made with a claim code, enrolled by it, certified for two weeks at a time, configured by numbers
  * that only rise (`trust.md` §2, §3). A box cannot ask for more than its code was made for.
  */
-import { newScalar, noteIncident, currencyNumber, daySeconds, fromHex, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
+import { audit, newScalar, noteIncident, currencyNumber, daySeconds, fromHex, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { TerminalTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
 import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
-import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, splitMac } from "../protocol/wire/claim.js";
+import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, shownDigits, splitMac } from "../protocol/wire/claim.js";
 import { keyId } from "../protocol/wire/signed.js";
 import { decodeClaimRequest, encodeClaimGranted, encodeGroupKeys, decodeSignedClaims, encodeSignedClaims, type ClaimRequest, type Renewal } from "../protocol/wire/sync.js";
 import { encodeConfiguration, encodeTime, type Taken, type Tariff } from "../protocol/wire/trust.js";
@@ -130,9 +130,11 @@ async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, 
   });
   const answer = sealAnswer(c.crypto, keys, content, newScalar(c), request.agreementKey, granted);
   if (answer === undefined) return undefined;
+  const digits = shownDigits(c.crypto, content, answer);
   await tx.updateTable("terminal").set({
-    claim_request: digest, claim_answer: answer, identity_key: toHex(request.identityKey), identity_kid: toHex(keyId(c.crypto, request.identityKey)), seen_at: c.now(),
+    digits, claim_request: digest, claim_answer: answer, identity_key: toHex(request.identityKey), identity_kid: toHex(keyId(c.crypto, request.identityKey)), seen_at: c.now(),
   }).where("terminal_id", "=", t.terminal_id).execute();
+  await audit(tx, "terminal", `terminal ${t.terminal_id} enrolled: it must show ${digits}, or another machine took its code`, c.now());
   return answer;
 }
 

@@ -5,7 +5,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { transact } from "../../host/database.js";
 import { restoreTerminal, revocations, revokeTerminal } from "../../host/suspension.js";
+import { routes } from "../../host/api.js";
 import { addTerminal, claim } from "../../host/terminals.js";
+import { shownDigits } from "../../protocol/wire/claim.js";
 import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
 import { openSigned } from "../../protocol/wire/signed.js";
 import * as w from "../../protocol/wire/sync.js";
@@ -29,6 +31,21 @@ describe("a claim code", () => {
     const certificate = decodeTerminalCertificate(w.decodeSignedClaims(granted.certificate)!.claims)!;
     expect([Buffer.from(certificate.terminalId).toString("hex"), certificate.most, certificate.kinds, certificate.merchant]).toEqual([terminalId, 700, ["ticket", "coupon", "card"], "Hall"]);
     expect(certificate.expires - x.machine.now()).toBe(14 * 86_400);
+  });
+  test("both sides show the same six digits; who answered in the host's place shows others", async () => {
+    const { claimCode, terminalId } = await addTerminal(x.context, gateOf());
+    const digitsOf = async () => (await x.context.db.selectFrom("terminal").select("digits").where("terminal_id", "=", terminalId).executeTakeFirst())!.digits;
+    expect(await digitsOf()).toBeNull();
+    const asked = claimRequest(x, claimCode, keys());
+    const answer = (await claim(x.context, asked.bytes))!;
+    const shown = shownDigits(crypto, asked.request, answer);
+    await claim(x.context, asked.bytes);
+    expect(shown).toMatch(/^\d{6}$/);
+    expect(await digitsOf()).toBe(shown);
+    const said = await x.context.db.selectFrom("audit").select("what").where("who", "=", "terminal").execute();
+    expect(said).toEqual([{ what: `terminal ${terminalId} enrolled: it must show ${shown}, or another machine took its code` }]);
+    const route = routes.find((r) => r.method === "get" && r.path === "/api/terminals")!;
+    expect(await route.run(x.context, { body: undefined, query: {}, path: {} })).toMatchObject([{ terminal_id: terminalId, digits: shown }]);
   });
   test("used once: other keys get nothing and raise an alarm", async () => {
     const { claimCode } = await addTerminal(x.context, gateOf());
