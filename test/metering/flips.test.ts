@@ -1,9 +1,9 @@
 /**
  * No single bit flipped, and no two flipped in one column, in any telegram, is ever billed: by going through them. Every
  * bit of every telegram is tried; of the pairs a part that shifts with each file, and all of them when KAISATSU_FLIPS is
- * `all` (some minutes).
+ * `all` (half an hour).
  */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { iecTelegram, joined, p1Lines, p1Telegram, smlFrame, smlHousehold } from "./constructed.js";
 import { names, openerOf, read, recording, verdicts } from "./meters.js";
 import { judgeAll } from "../../boards/bench/recording.js";
@@ -12,6 +12,7 @@ import { sealP1 } from "./sealing.js";
 
 const all = process.env["KAISATSU_FLIPS"] === "all";
 const pairsOfEach = 400;
+if (all) vi.setConfig({ testTimeout: 3_600_000 });
 
 /** A telegram that may be billed by itself: only then a flip proves something. */
 const payable: [string, Uint8Array][] = [
