@@ -11,8 +11,9 @@ export const meterEmulatorCommand: Command = {
   help: `Usage: kaisatsu meter-emulator FILE [PROFILE …] [options] [--json]
 
 Prints the port to read it at, and runs until Ctrl-C. A recording of IEC 62056-21 (modes A, B, C) is given out when it is
-asked for, by the standard's rules: 300 baud at first, even parity, the change of baud rate, its waiting times; what it refuses it
-tells. Any other recording (P1, SML, mode D, DLMS) is sent again and again. PROFILE files answer in programming mode.
+asked for, by the standard's rules: 300 baud at first, even parity, the change of baud rate, its waiting times; what it
+refuses it tells. Any other recording (P1, SML, mode D, DLMS) is sent again and again. PROFILE files answer in programming
+mode.
 
   --echo         reflects what it hears, as an optical head may
   --sleeps       must be woken first, like a battery meter

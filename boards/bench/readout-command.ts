@@ -18,8 +18,9 @@ export const readoutCommand: Command = {
   help: `Usage: kaisatsu readout FILE [--protocol P] [--key HEX] [--json]
        kaisatsu readout --port PATH [--protocol P] [--baud N] [--wake normal|fast] [--key HEX] [--json]
 
-FILE is a recording, as bytes or as hexadecimal text; - is standard input. With --port the meter itself is read: asked, where
-its protocol asks (IEC 62056-21, M-Bus), else listened to. It is read until its registers may be billed, at most three times.
+FILE is a recording, as bytes or as hexadecimal text; - is standard input. With --port the meter itself is read: asked,
+where its protocol asks (IEC 62056-21, M-Bus), else listened to. It is read until its registers may be billed, at most three
+times.
 
   --protocol P    ${protocols.join(", ")}; recognised by itself when it is not given
   --baud N        of the line, for protocols that only listen: P1 115200, SML 9600, M-Bus and DLMS 2400
@@ -27,8 +28,8 @@ its protocol asks (IEC 62056-21, M-Bus), else listened to. It is read until its 
   --key HEX       key of an encrypted P1 or DLMS meter, 32 digits; and behind it its authentication key, 32 more
   --json          one JSON document: a list of readouts
 
-A register is billable when its telegram is whole, check and parity (or a CRC) fit, it was read twice or its tariffs add up to
-it, and it did not go back. Everything else is shown with its reason. A recording without parity bits is never billable.
+A register is billable when its telegram is whole, check and parity (or a CRC) fit, it was read twice or its tariffs add up
+to it, and it did not go back. Everything else is shown with its reason. A recording without parity bits is never billable.
 
 Exit code 0 when something was read, 1 when nothing was, 3 when the file or port could not be used.
 
