@@ -69,6 +69,7 @@ function pageInUse(cells: Cells): PageRead | undefined {
   return whole && !readStands(store, newer.header.page) ? older : newer;
 }
 
+/** A record that is not of the form of `partsOf` was written by another program: it is passed over. */
 function takeIn(cells: Cells, page: PageRead): void {
   cells.header = page.header;
   cells.offset = page.end;
@@ -78,7 +79,8 @@ function takeIn(cells: Cells, page: PageRead): void {
   let parts: Uint8Array[] = [];
   for (const entry of page.entries) {
     const record = entry.payload;
-    const nameEnd = 2 + record[1]!;
+    const nameEnd = record.length < 2 ? Infinity : 2 + record[1]!;
+    if (nameEnd > record.length) continue;
     parts.push(copy(record, nameEnd, record.length));
     if (record[0] === 1) continue;
     const name = fromUtf8(record.subarray(2, nameEnd));

@@ -36,7 +36,7 @@ export function openJournal(store: Store, crypto: Crypto, visit: Visit): Journal
     let last: PageRead | undefined;
     for (const found of usedPages(journal)) last = readOn(journal, found, visit);
     rescue(journal, visit);
-    if (last === undefined && standsAnywhere(store)) journal.damaged.push({ page: -1, sequence: journal.next });
+    if (journal.pages.length === 0 && standsAnywhere(store)) journal.damaged.push({ page: -1, sequence: journal.next });
     if (journal.damaged.length > 0) journal.fault = boardFault("broken", "The journal is damaged: drain it and call the operator.");
     else if (last !== undefined) makeFirm(journal, last);
   } catch (error) {

@@ -2,14 +2,15 @@
  * What the journal and the cells promise besides surviving: extracts within their bounds, long values in parts, a failing
  * page change that forgets nothing, and errors of broken code that pass through as they are.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { makeFlash } from "../../boards/sim/flash.js";
 import { makeMemoryStore } from "../../boards/sim/store.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
-import { dropCell, openCells, readCell, writeCell } from "../../runtime/journal/cells.js";
-import { append, firstKept, prepare, readFrom, releaseThrough } from "../../runtime/journal/journal.js";
+import { dropCell, openCells, readCell, roomForCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
+import { append, firstKept, freePages, oldestEnds, prepare, readFrom, releaseThrough, roomFor, type Journal } from "../../runtime/journal/journal.js";
 import { openJournal } from "../../runtime/journal/recovery.js";
-import type { Store } from "../../runtime/journal/store.js";
+import { encodeRecord, recordBytes, recordKind, recordsAt, saltOf } from "../../runtime/journal/record.js";
+import { boardFault, type Store } from "../../runtime/journal/store.js";
 
 const open = (store: Store) => openJournal(store, crypto, () => undefined);
 const broken = (store: Store): Store => ({ ...store, read: store.read, write: () => { throw new TypeError("broken code"); }, erase: store.erase, sync: store.sync });
@@ -66,4 +67,111 @@ test("an error of broken code is not taken for a faulty device", () => {
   const cells = makeFlash({ pageBytes: 512, pages: 2 });
   writeCell(openCells(cells), "a", new Uint8Array(8));
   expect(() => openCells(broken(cells.restarted()))).toThrow(TypeError);
+});
+
+/** The same medium, with bytes flipped, and as if it had `pages` pages. */
+function seen(store: Store, o: { page?: number; flip?: number[]; pages?: number }): Store {
+  return {
+    pageBytes: store.pageBytes, pages: o.pages ?? store.pages, write: store.write, erase: store.erase, sync: store.sync,
+    read: (page, offset, length) => {
+      const bytes = new Uint8Array(store.read(page, offset, length));
+      if (page === o.page) for (const at of o.flip ?? []) if (at >= offset && at < offset + length) bytes[at - offset]! ^= 0x55;
+      return bytes;
+    },
+  };
+}
+const reading = (store: Store): { journal: Journal; entries: number[] } => {
+  const entries: number[] = [];
+  return { journal: openJournal(store, crypto, (entry) => entries.push(entry[0]!)), entries };
+};
+
+test("a page whose header is lost is read still, if it stood; what stood and cannot be read at all is damage, not a new journal", () => {
+  const store = makeFlash({ pageBytes: 512, pages: 4 });
+  for (let i = 0; i < 3; i++) append(open(store), new Uint8Array(16).fill(i), true);
+  const firm = store.restarted();
+  const page = open(firm).pages[0]!.page;
+  const headless = reading(seen(firm, { page, flip: [8, 9, 20] }));
+  expect([headless.entries, headless.journal.fault?.kind, headless.journal.damaged.length]).toEqual([[0, 1, 2], "broken", 1]);
+  const lost = reading(seen(firm, { page, flip: [8, 9, 20, recordsAt + 9, recordsAt + 41, recordsAt + 73] }));
+  expect([lost.entries, lost.journal.fault?.kind, lost.journal.damaged]).toEqual([[], "broken", [{ page: -1, sequence: 1 }]]);
+});
+
+test("a hole in the middle of a page: what stands behind it is handed out still, from where it can be read", () => {
+  const store = makeFlash({ pageBytes: 512, pages: 4 });
+  const j = open(store);
+  for (let i = 0; i < 6; i++) append(j, new Uint8Array(16).fill(i), true);
+  const holed = seen(store, { page: j.pages[0]!.page, flip: [recordsAt + 2 * recordBytes(16) + 9] });
+  const { journal, entries } = reading(holed);
+  expect([entries, journal.damaged, journal.fault?.kind]).toEqual([[0, 1, 3, 4, 5], [{ page: 0, sequence: 3 }], "broken"]);
+  expect(readFrom(journal, 1, 10, 1e9)).toMatchObject({ first: 1, entries: { length: 2 } });
+  expect(readFrom(journal, 3, 10, 1e9)).toMatchObject({ first: 4, entries: { length: 3 } });
+});
+
+test("a journal opened as if its medium had fewer pages than it was written on says so, and loses nothing", () => {
+  const store = makeFlash({ pageBytes: 512, pages: 4 });
+  const j = open(store);
+  while (roomFor(j, 200, 0)) append(j, new Uint8Array(200).fill(j.next), true);
+  expect(freePages(j)).toBe(1);
+  prepare(j, 400);
+  expect(freePages(j)).toBe(1);
+  const small = reading(seen(store, { pages: 3 }));
+  expect([small.journal.fault?.kind, small.entries.length]).toEqual(["full", j.next - 1]);
+  expect(reading(store.restarted()).journal.fault).toBeUndefined();
+});
+
+test("with no other page left, the recovery takes one that was about to be given back", () => {
+  const store = makeFlash({ pageBytes: 512, pages: 4 });
+  const j = open({ ...seen(store, {}), erase: (page) => { if (store.read(page, 0, 1)[0] !== 0xff) throw boardFault("broken", "refuses"); } });
+  while (roomFor(j, 200, 0)) append(j, new Uint8Array(200).fill(j.next), true);
+  expect(() => releaseThrough(j, oldestEnds(j))).toThrow(/refuses/);
+  const { journal, entries } = reading(seen(store, { pages: 3 }));
+  expect([journal.fault, journal.pages.map((p) => p.page), entries[0]]).toEqual([undefined, [1, 0], j.pages[0]!.firstSequence]);
+});
+
+test("the first entry kept of an empty journal is the next one, and giving back nothing writes nothing", () => {
+  const store = makeFlash({ pageBytes: 512, pages: 4 });
+  const j = open(store);
+  expect(firstKept(j)).toBe(1);
+  append(j, new Uint8Array(8), true);
+  const before = store.operations.length;
+  releaseThrough(j, 1000);
+  expect([store.operations.length, oldestEnds(j)]).toEqual([before, 0]);
+});
+
+test("values of exactly one and two records' length, and all that a page can hold, to the byte", () => {
+  for (const length of [0, 59_999, 60_000, 60_001, 120_000]) {
+    const store = makeMemoryStore({ pageBytes: 1 << 18, pages: 2 });
+    writeCell(openCells(store), "long", new Uint8Array(length).fill(7));
+    expect(readCell(openCells(store.restarted()), "long")).toEqual(new Uint8Array(length).fill(7));
+  }
+  const store = makeMemoryStore({ pageBytes: 512, pages: 2 });
+  const cells = openCells(store);
+  let most = 0;
+  while (roomForCell(cells, "a", most + 1)) most++;
+  expect(recordsAt + recordBytes(3 + most)).toBe(512);
+  expect(() => writeCell(cells, "a", new Uint8Array(most + 1))).toThrow(/full/);
+  writeCell(cells, "a", new Uint8Array(most).fill(9));
+  expect(readCell(openCells(store.restarted()), "a")).toHaveLength(most);
+});
+
+describe("cells that another program wrote into, under right check sums", () => {
+  function written(...payloads: number[][]): Cells {
+    const store = makeMemoryStore({ pageBytes: 512, pages: 2 });
+    const cells = openCells(store);
+    writeCell(cells, "known", new Uint8Array([1, 2, 3]));
+    for (const payload of payloads) {
+      const record = encodeRecord(recordKind.entry, cells.sequence++, new Uint8Array(payload), saltOf(cells.header!), 0);
+      store.write(cells.header!.page, cells.offset, record);
+      cells.offset += record.length;
+    }
+    return openCells(store);
+  }
+  test.each([["a name that is no text", [0, 1, 0xff, 7]], ["nothing at all", []], ["one byte", [0]], ["a name longer than the record", [0, 200, 97]]])("%s: the values beside it stand", (_what, payload) => {
+    const cells = written(payload, [0, 1, 98, 5]);
+    expect([readCell(cells, "known"), readCell(cells, "b"), cells.fault]).toEqual([new Uint8Array([1, 2, 3]), new Uint8Array([5]), undefined]);
+  });
+  test("a long value without its end is none, and shown to the operator as what a cut left", () => {
+    const cells = written([1, 1, 98, 5, 6]);
+    expect([readCell(cells, "b"), cells.torn]).toEqual([undefined, new Uint8Array([5, 6])]);
+  });
 });
