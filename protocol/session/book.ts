@@ -79,8 +79,8 @@ export interface Book {
   journalFull(): boolean;
   /** No room for a value that has no notice yet. */
   noticesFull(): boolean;
-  /** The oldest use here that is *not turned* and whose time to pass again is over at `at`; asked when idle. */
-  overdue(at: number, quality: number): FinishedUse | undefined;
+  /** The oldest use here, of these profiles, that is *not turned* and whose time to pass again is over at `at`; asked when idle. */
+  overdue(at: number, quality: number, profiles: readonly { letter: string }[]): FinishedUse | undefined;
   /** One-way class: has this (value, step) been accepted, and when was the value last accepted in this zone? */
   beaconSeen(valueId: Uint8Array, step: number): boolean;
   lastBeacon(valueId: Uint8Array, zone: number): { action: number; at: number } | undefined;

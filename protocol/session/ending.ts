@@ -4,6 +4,7 @@
 import type { Given } from "./book.js";
 import type { Effect, Verifier, VerifierState } from "./events.js";
 import { closeTap } from "./profile.js";
+import { assert } from "../assert.js";
 import { mayBeClear, refusal } from "../refusal.js";
 import * as m from "../wire/message.js";
 
@@ -25,9 +26,10 @@ export function send(bytes: Uint8Array, last: boolean): Effect {
 }
 
 export function show(v: Verifier, code: number, since: number): Effect {
-  const p = v.tap === undefined ? undefined : v.tap.presented;
+  const tap = v.tap!;
+  const p = tap.presented;
   const proved = code === 0 || code >= refusal.terminal_unknown;
-  return { do: "show", code: code, since: since, value: proved && p !== undefined ? p.value : undefined, receipt: v.tap === undefined || code !== 0 ? undefined : v.tap.receipt };
+  return { do: "show", code: code, since: since, value: proved && p !== undefined ? p.value : undefined, receipt: code === 0 ? tap.receipt : undefined };
 }
 
 export function clearStop(code: number): Effect[] {
@@ -43,7 +45,10 @@ export function stop(v: Verifier, code: number): Effect[] {
 /** A refusal that the handset can believe; in clear only where nothing is protected yet. */
 export function refuse(v: Verifier, code: number, since: number, given: Given): Effect[] {
   const tap = v.tap!;
-  if (!tap.secured) return stop(v, mayBeClear(code) ? code : refusal.bad_message);
+  if (!tap.secured) {
+    assert(mayBeClear(code), "nothing about a value is said in clear");
+    return stop(v, code);
+  }
   const said: Effect[] = [show(v, code, since), send(tap.profile!.refusedMessage(tap, code, since, given), true)];
   return said.concat(idle(v));
 }

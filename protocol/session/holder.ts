@@ -328,7 +328,6 @@ function rebuilt(t: Meeting, g: m.Granted, crypto: Crypto): Receipt {
 /** A receipt that reads, after = before + amount, the base unchanged, and a reversal folded in only if one was shown. */
 function asAsked(t: Meeting, g: m.Granted, crypto: Crypto): boolean {
   const undone = t.held.undone;
-  if (g.quality > 3) return false;
   if (g.after !== spentBefore(t.newest, undone !== undefined) + t.hello.want.amount) return false;
   const base = t.newest === undefined ? undefined : t.newest.base;
   const sameBase = base === undefined || g.base === undefined ? base === g.base : base.counter === g.base.counter && base.spent === g.base.spent && base.day === g.base.day;

@@ -45,7 +45,6 @@ export function remember(v: Verifier, tap: Tap): void {
   if (v.pending.length > v.settings.pendingMax) v.pending.shift();
 }
 
-
 /** Forgets a receipt that was finished or handed over. */
 export function forget(v: Verifier, receiptBytes: Uint8Array): void {
   v.pending = v.pending.filter((x) => !equal(x.bytes, receiptBytes));

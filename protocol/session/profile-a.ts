@@ -26,8 +26,8 @@ function peer(bytes: Uint8Array): Uint8Array | undefined {
 }
 
 function open(tap: Tap, shared: Uint8Array, s: VerifierSettings, given: Given): Presented | undefined {
-  const message = decodePresentation(tap.presentation!);
-  if (message === undefined || s.certificate === undefined || !setUp(tap, message.ephemeral, shared, s, given.crypto)) return undefined;
+  const message = decodePresentation(tap.presentation!)!;
+  if (!setUp(tap, message.ephemeral, shared, s, given.crypto)) return undefined;
   const plain = openMessage(given.crypto, tap.channel!.toTerminal, 0, type.presentation, message.sealed);
   if (plain === undefined) return undefined;
   tap.secured = true;

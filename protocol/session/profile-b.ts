@@ -19,13 +19,13 @@ function peer(bytes: Uint8Array): Uint8Array | undefined {
 
 /** Until the grant's MAC holds there is no key to protect an answer with. */
 function open(tap: Tap, _shared: Uint8Array, s: VerifierSettings, given: Given): Presented | undefined {
-  const message = decodePresentationB(tap.presentation!);
-  if (message === undefined || s.group === undefined) return undefined;
+  const message = decodePresentationB(tap.presentation!)!;
+  const group = s.group!;
   tap.transcript = transcriptB(given.crypto, tap.hello, message.nonce);
   const presented = read(message);
   if (presented === undefined) return undefined;
-  if (!equal(mac8(given.crypto, s.group.grantKey, "grant", none, message.grant), message.grantMac)) return undefined;
-  tap.grantKey = keyOfGrant(given.crypto, s.group, presented.value.valueId);
+  if (!equal(mac8(given.crypto, group.grantKey, "grant", none, message.grant), message.grantMac)) return undefined;
+  tap.grantKey = keyOfGrant(given.crypto, group, presented.value.valueId);
   tap.secured = true;
   return presented;
 }

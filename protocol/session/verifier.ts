@@ -10,7 +10,7 @@ import type { Effect, Input, Verifier, VerifierSettings, VerifierState } from ".
 import { judgeUse, tooWeak, wrongKind } from "./judge.js";
 import { beaconVerdict } from "./oneway.js";
 import { forget, nextReceipt, pendingFor, remember } from "./pending.js";
-import { closeTap, newTap, type Presented, type Tap, type TerminalProfile } from "./profile.js";
+import { closeTap, newTap, type Presented, type Tap } from "./profile.js";
 import { judgeHandover, judgeInquiry, judgeResume, mayFinish } from "./resume.js";
 import { bytes4, none } from "./transcript.js";
 import { limits } from "../limits.js";
@@ -149,7 +149,7 @@ function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effe
 function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effect[] {
   const tap = v.tap!;
   const p = shared === undefined ? undefined : tap.profile!.open(tap, shared, v.settings, given);
-  if (p === undefined) return tap.secured ? refuse(v, refusal.bad_message, 0, given) : stop(v, refusal.bad_message);
+  if (p === undefined) return refuse(v, refusal.bad_message, 0, given);
   if (given.book.journalFull()) return refuse(v, refusal.terminal_full, 0, given);
   if (tooWeak(p.value, tap.profile!.letter)) return refuse(v, refusal.profile_too_weak, 0, given);
   if (wrongKind(p.value, tap.want)) return refuse(v, refusal.wrong_kind, 0, given);
@@ -303,9 +303,9 @@ function tellReversal(v: Verifier, tap: Tap, use: FinishedUse, given: Given): Ef
 /** A *not turned* whose time is over is signed away; from then on it does not pass again. */
 function reverseOverdue(v: Verifier, given: Given): Effect[] {
   if (given.book.journalFull()) return [];
-  const use = given.book.overdue(given.at, given.quality);
-  const profile = use === undefined ? undefined : profileOf(v, use.profile);
-  if (use === undefined || profile === undefined) return [];
+  const use = given.book.overdue(given.at, given.quality, v.settings.profiles);
+  if (use === undefined) return [];
+  const profile = v.settings.profiles.filter((x) => x.letter === use.profile)[0]!;
   const terminal = profile.letter === "A" ? certificateId(given.crypto, v.settings.certificate!.signed.claims) : v.settings.terminalId;
   const reversal = encodeReversal({
     terminal: terminal, tap: bytes4(use.tap), valueId: use.valueId, counter: use.counter, receipt: use.receiptDigest, reason: 1, at: given.at,
@@ -315,11 +315,6 @@ function reverseOverdue(v: Verifier, given: Given): Effect[] {
   const toSign = profile.toSign("credit", reversal);
   if (toSign === undefined) return reversalSigned(v, profile.mac("credit", reversal, v.settings, given));
   return [{ do: "sign", number: ++v.asked, message: toSign }];
-}
-
-function profileOf(v: Verifier, letter: string): TerminalProfile | undefined {
-  for (const profile of v.settings.profiles) if (profile.letter === letter) return profile;
-  return undefined;
 }
 
 function reversalSigned(v: Verifier, proof: Uint8Array | undefined): Effect[] {

@@ -6,7 +6,7 @@
  */
 import type { Crypto } from "../crypto/crypto.js";
 import {
-  done, fail, finish, peekMajor, readArray, readBytes, readNull, readUint, reader, writeArray, writeBytes, writeInt,
+  done, fail, finish, readArray, readBytes, readNull, readUint, reader, writeArray, writeBytes, writeInt,
   writeNull, writer, type Reader, type Writer,
 } from "./cbor.js";
 import { sigStructure, signHeader } from "./cose.js";
@@ -156,8 +156,4 @@ export function decodeFinishedB(bytes: Uint8Array): FinishedB | undefined {
   readArray(r, 3);
   const x = { receipt: readBytes(r), mac: readBytes(r, 8), evidence: readBytes(r, 64) };
   return done(r) ? x : undefined;
-}
-/** True when the bytes start like a profile-A record: its array has four items. */
-export function isFinishedA(bytes: Uint8Array): boolean {
-  return peekMajor(reader(bytes)) === 4 && bytes[0] === 0x84;
 }

@@ -260,7 +260,7 @@ export function bookView(b: BookState): Book {
     terminal: (id) => b.terminals[hex(id)],
     journalFull: () => b.journalFull,
     noticesFull: () => b.noticesCount >= limits.noticesMax,
-    overdue: (at, quality) => overdue(b, at, quality),
+    overdue: (at, quality, profiles) => overdue(b, at, quality, profiles),
     beaconSeen: (valueId, step) => b.beacons[hex(valueId) + ":" + step] !== undefined,
     lastBeacon: (valueId, zone) => b.beacons[hex(valueId) + "@" + zone],
     onLine: () => b.onLine,
@@ -282,10 +282,10 @@ function viewUse(b: BookState, valueId: Uint8Array, counter: number): FinishedUs
 }
 
 /** Time to pass again is over: by a known time past `until`, or because its tap number is closed. */
-function overdue(b: BookState, at: number, quality: number): FinishedUse | undefined {
+function overdue(b: BookState, at: number, quality: number, profiles: readonly { letter: string }[]): FinishedUse | undefined {
   for (const use of b.notTurned) {
     const late = use.until > 0 && quality > 0 && at > use.until;
-    if (use.outcome === "not_turned" && (late || (use.own && use.tap <= b.closed))) return use;
+    if (use.outcome === "not_turned" && profiles.some((x) => x.letter === use.profile) && (late || (use.own && use.tap <= b.closed))) return use;
   }
   return undefined;
 }

@@ -245,6 +245,8 @@ export interface Hand {
   /** Shows this receipt instead of its newest: a copy, or a holder who lies. −1: the newest. −2: none. */
   shows: number;
   known: Record<string, HeldCertificate>;
+  /** Terminals that a revocation names, by id. */
+  revoked: string[];
   /** A store under way. */
   storing: Kept | undefined;
   /** A signature of the value's key, or the person's answer, under way. */
@@ -271,7 +273,7 @@ export function makeHand(mint: Mint, kind: "ticket" | "coupon" | "card", o: { pr
   };
   return {
     mint, secret, value, profile, signed: signedValue(mint, value), grantKey: profile === "B" ? keyOfGrant(crypto, mint.group, value.valueId) : none, kept: [], intent: intent.use, showCertificate: false,
-    shows: -1, known: {}, storing: undefined, waiting: undefined, out: [], shown: [], events: [], taps: 0,
+    shows: -1, known: {}, revoked: [], storing: undefined, waiting: undefined, out: [], shown: [], events: [], taps: 0,
     holder: makeHolder({ certificateKeys: [keyOf(mint, mint.certificates)], silentAmount: 100000, silentUses: 10 }),
   };
 }
@@ -294,7 +296,7 @@ export const newestOf = (h: Hand): Kept | undefined => h.kept[h.kept.length - 1]
 export const counterOf = (h: Hand): number => (h.kept.length === 0 ? 0 : decodeReceipt(newestOf(h)!.receipt)!.counter);
 
 export function ask(h: Hand, input: HolderInput, o: Moment = {}): void {
-  const wallet: Wallet = { choose: () => heldOf(h), certificate: (id) => h.known[hex(id)], terminalRevoked: () => false };
+  const wallet: Wallet = { choose: () => heldOf(h), certificate: (id) => h.known[hex(id)], terminalRevoked: (id) => h.revoked.includes(hex(id)) };
   const queue: HolderInput[] = [input];
   for (let i = 0; i < queue.length; i++) {
     if (i > 20) throw new Error("a step of the holder does not end");
