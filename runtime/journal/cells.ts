@@ -79,7 +79,7 @@ function takeIn(cells: Cells, page: PageRead): void {
   let parts: Uint8Array[] = [];
   for (const entry of page.entries) {
     const record = entry.payload;
-    const nameEnd = record.length < 2 ? Infinity : 2 + record[1]!;
+    const nameEnd = record.length < 2 ? 2 : 2 + record[1]!;
     if (nameEnd > record.length) continue;
     parts.push(copy(record, nameEnd, record.length));
     if (record[0] === 1) continue;

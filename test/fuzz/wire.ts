@@ -9,7 +9,6 @@ import * as cose from "../../protocol/wire/cose.js";
 import * as m from "../../protocol/wire/message.js";
 import { decodeAnswerB } from "../../protocol/wire/message-b.js";
 import { readEnvelope, unpad } from "../../protocol/wire/envelope.js";
-import { isFinishedA } from "../../protocol/wire/receipt.js";
 import { readClaimCode, splitMac } from "../../protocol/wire/claim.js";
 import { fromUtf8, utf8 } from "../../protocol/wire/bytes.js";
 import { deframer, encodeFrame, feed, type Wrapping } from "../../protocol/link/frame.js";
@@ -122,7 +121,7 @@ function judgeDecoders(bytes: Uint8Array, tagged: boolean, find: (what: string) 
     else if (toHex(again) !== toHex(bytes)) find(`${rule} writes ${toHex(again)}`);
     else if (![rule, ...(kin[rule] ?? [])].some((name) => matches(outer, name, bytes))) find(`${rule} takes what the grammar refuses`);
   }
-  for (const read of [m.messageType, m.helloVersion, m.itemsOf, isFinishedA, decodeAnswerB, readEnvelope]) attempt(read.name, () => read(bytes), find);
+  for (const read of [m.messageType, m.helloVersion, m.itemsOf, decodeAnswerB, readEnvelope]) attempt(read.name, () => read(bytes), find);
   return taken;
 }
 

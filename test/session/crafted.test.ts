@@ -352,6 +352,16 @@ describe("a reversal told to a handset (§4)", () => {
   });
 });
 
+test("the owner's no to another terminal is said as it is", () => {
+  const [north, south] = [makeGate(mint, "north"), makeGate(mint, "south")];
+  introduce(north, south);
+  const hand = makeHand(mint, "coupon");
+  torn(hand, north);
+  tapOnce(hand, south);
+  drive(south, { type: "handover", receipt: south.question!.receipt, code: refusal.already_used });
+  expect([south.shown, south.opened, south.journal.filter((e) => e.kind === "finished")]).toEqual([[refusal.already_used], 0, []]);
+});
+
 describe("beacons and taps at one gate (§7)", () => {
   const beacon = (h: Hand): Uint8Array => makeBeacon(h.signed, 1, beaconStep(start), 1, crypto.sign(h.secret, beaconToSign(h.value.valueId, 1, beaconStep(start), 1)));
   const oneWay = (change = {}): Hand => makeHand(mint, "ticket", { change: { flags: (1 << 3) | (1 << 5) | flag.oneWay, ...change } });
@@ -382,6 +392,17 @@ describe("beacons and taps at one gate (§7)", () => {
     drive(gate, { type: "beacon", bytes: makeBeacon(hand.signed, 1, later, 1, crypto.sign(hand.secret, beaconToSign(hand.value.valueId, 1, later, 1))) }, { at: start + 60 });
     expect(gate.shown).toEqual([0, refusal.pass_back]);
   });
+});
+
+test("a pass whose missing exit is forgiven after a while enters again by code when it is", () => {
+  const gate = makeGate(mint, "scanner", { oneWay: true });
+  const hand = makeHand(mint, "ticket", { change: { flags: (1 << 3) | (1 << 5) | flag.oneWay, most: 1_000_000, rule: encodeRule([[clause.passage, 600]]), offline: { uses: 1_000_000, amount: 1_000_000, days: 30 } } });
+  for (const later of [0, 585, 600]) {
+    const at = beaconStep(start + later);
+    drive(gate, { type: "beacon", bytes: makeBeacon(hand.signed, 1, at, 1, crypto.sign(hand.secret, beaconToSign(hand.value.valueId, 1, at, 1))) }, { at: start + later });
+    drive(gate, { type: "turned" });
+  }
+  expect(gate.shown).toEqual([0, refusal.pass_back, 0]);
 });
 
 test("a stop in clear is a hint of the five codes only", () => {

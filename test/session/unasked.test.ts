@@ -123,7 +123,7 @@ describe("messages out of place (§3)", () => {
     for (const profile of ["A", "B"] as const) {
       const gate = makeGate(mint, "north", { profiles: profile });
       const hand = makeHand(mint, "ticket", { profile });
-      tapOnce(hand, gate, { change: (m) => (messageType(m.bytes) === kinds.acknowledgement ? [new Uint8Array([0x82, kinds.acknowledgement, 0x41, 7]), m.bytes] : [m.bytes]) });
+      tapOnce(hand, gate, { change: (m) => (messageType(m.bytes) === kinds.acknowledgement ? [new Uint8Array([0x82, kinds.acknowledgement, 7]), m.bytes] : [m.bytes]) });
       expect(gate.opened).toBe(1);
     }
   });
@@ -131,8 +131,15 @@ describe("messages out of place (§3)", () => {
     for (const profile of ["A", "B"] as const) {
       const gate = makeGate(mint, "north", { profiles: profile });
       const hand = makeHand(mint, "ticket", { profile });
-      tapOnce(hand, gate, { change: (m) => (m.to === "handset" && [kinds.answer, kinds.outcome].some((t) => t === messageType(m.bytes)) ? [new Uint8Array([0x82, m.bytes[1]!, 0x41, 7]), m.bytes] : [m.bytes]) });
+      tapOnce(hand, gate, { change: (m) => (m.to === "handset" && [kinds.answer, kinds.outcome].some((t) => t === messageType(m.bytes)) ? [new Uint8Array([0x82, m.bytes[1]!, 7]), new Uint8Array(m.bytes).fill(9, m.bytes.length - 8), m.bytes] : [m.bytes]) });
       expect([gate.opened, newestOf(hand)!.state]).toEqual([1, "turned"]);
+    }
+  });
+  test("a presentation that is none, and one that was spoilt on its way: nothing is said of its value", () => {
+    for (const [change, ends] of [[(b: Uint8Array) => new Uint8Array([0x82, b[1]!, 0x58]), false], [(b: Uint8Array) => new Uint8Array(b).fill(9, b.length - 8), true]] as const) {
+      const gate = makeGate(mint, "north");
+      tapOnce(makeHand(mint, "ticket"), gate, { change: (m) => [messageType(m.bytes) === kinds.presentation ? change(m.bytes) : m.bytes] });
+      expect([gate.shown, gate.verifier.state]).toEqual(ends ? [[refusal.bad_message], "idle"] : [[], "greeted"]);
     }
   });
   test("an outcome instead of an answer, on a first use, resolves nothing", () => {
