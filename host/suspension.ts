@@ -5,7 +5,7 @@
 import { audit, daySeconds, fromHex, Wrong, type Context } from "./context.js";
 import type { Tx } from "./database.js";
 import { countEntry, wholeThrough } from "./intake.js";
-import { suspension, type TerminalRow } from "./terminals.js";
+import { certificateDays, suspension, type TerminalRow } from "./terminals.js";
 import { encodeRevocation, revoked } from "../protocol/wire/trust.js";
 
 export async function readTerminal(tx: Tx, id: string): Promise<TerminalRow> {
@@ -39,13 +39,16 @@ export async function revokeTerminal(c: Context, tx: Tx, id: string, why: string
   await audit(tx, "operator", `terminal ${id} revoked: ${why}`, c.now());
   await tx.updateTable("terminal").set({ suspended: suspension.revoked, claim_until: 0 }).where("terminal_id", "=", id).execute();
   const bytes = c.keys.signed("revocation", "certificates", encodeRevocation({ issuer: c.keys.provider, at: c.now(), what: revoked.terminal, name: fromHex(id) }));
-  // Grace is half a certificate's life; the longest life is a meter's.
-  await tx.insertInto("revocation").values({ terminal_id: id, bytes, needed_until: t.expires + 45 * daySeconds }).execute();
+  // Past its end a certificate is believed for half its life more (`trust.md` §9).
+  await tx.insertInto("revocation").values({ terminal_id: id, bytes, needed_until: t.expires + certificateDays[t.role]! * daySeconds / 2 }).execute();
 }
 
-/** Revocations that still matter: the certificates they end could be believed otherwise. */
+/** Signed ones of 160 bytes, so that they fit beside a list; devices keep a few more (`endsMax`). */
+const revocationsMost = 200;
+
+/** Revocations that still matter, the latest to end: the certificates they end could be believed otherwise. */
 export async function revocations(c: Context, tx: Tx): Promise<Uint8Array[]> {
-  const rows = await tx.selectFrom("revocation").select("bytes").where("needed_until", ">", c.now()).orderBy("terminal_id").execute();
+  const rows = await tx.selectFrom("revocation").select("bytes").where("needed_until", ">", c.now()).orderBy("needed_until", "desc").orderBy("terminal_id").limit(revocationsMost).execute();
   return rows.map((r) => new Uint8Array(r.bytes));
 }
 

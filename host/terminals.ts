@@ -28,7 +28,8 @@ const defaults: Settings = { reopen: 1, resumeSeconds: 600, passageMs: 8000, fre
 
 const claimLifeSeconds = daySeconds;
 const wrongProofsMost = 10;
-const certificateDays = { [terminalRole.gate]: 14, [terminalRole.till]: 14, [terminalRole.receiver]: 30, [terminalRole.meter]: 90 } as Record<number, number>;
+/** Life of a certificate by role (`trust.md` §9). */
+export const certificateDays = { [terminalRole.gate]: 14, [terminalRole.till]: 14, [terminalRole.receiver]: 30, [terminalRole.meter]: 90 } as Record<number, number>;
 const groupNumber = 1;
 /** Terminal claims in bytes: 172 with short names (`trust.md` §2), and what a message of a tap leaves for longer ones. */
 const claimsMost = 512;

@@ -14,27 +14,32 @@ export interface Trust {
   provider: string;
   root: Uint8Array;
   spareRoot: Uint8Array;
-  /** As signed; kept to be read again after a restart. */
+  /** Role certificates and ends of role keys as signed; kept to be read again after a restart. */
   objects: Uint8Array[];
+  /** Ends of terminals, the same, and when each was said. */
+  ends: { at: number; bytes: Uint8Array; terminal: Uint8Array }[];
   roles: { kid: Uint8Array; certificate: RoleCertificate }[];
   /** Key ids and terminal ids that a revocation names. */
   revokedKeys: Uint8Array[];
   revokedTerminals: Uint8Array[];
 }
 
-/** More objects than this are not kept: a provider has seven roles and few generations. */
-const objectsMax = 256;
+/** More objects than this are not kept: seven roles, renewed each year of a root's ten. */
+const objectsMax = 128;
+/**
+ * So many ends of terminals are kept, the newest. A revoked terminal is not renewed, so its certificate ends by itself within
+ * 21 days at a gate or till, 135 at a meter (`trust.md` §9, half a life of grace): whoever revokes fewer in that time loses none.
+ */
+export const endsMax = 256;
 
 export function makeTrust(crypto: Crypto, provider: string, root: Uint8Array, spareRoot: Uint8Array): Trust {
-  return { crypto: crypto, provider: provider, root: root, spareRoot: spareRoot, objects: [], roles: [], revokedKeys: [], revokedTerminals: [] };
+  return { crypto: crypto, provider: provider, root: root, spareRoot: spareRoot, objects: [], ends: [], roles: [], revokedKeys: [], revokedTerminals: [] };
 }
 
 /** Takes a role certificate or a revocation; answers true when it is new and genuine. */
 export function takeObject(t: Trust, bytes: Uint8Array): boolean {
-  if (t.objects.length >= objectsMax || t.objects.some((known) => equal(known, bytes))) return false;
-  const taken = takeRole(t, bytes) || takeRevocation(t, bytes);
-  if (taken) t.objects.push(bytes);
-  return taken;
+  if (t.objects.some((known) => equal(known, bytes)) || t.ends.some((known) => equal(known.bytes, bytes))) return false;
+  return (t.objects.length < objectsMax && takeRole(t, bytes)) || takeRevocation(t, bytes);
 }
 
 function roots(t: Trust): SignerKey[] {
@@ -46,6 +51,7 @@ function takeRole(t: Trust, bytes: Uint8Array): boolean {
   const certificate = claims === undefined ? undefined : decodeRole(claims);
   if (certificate === undefined || certificate.issuer !== t.provider) return false;
   t.roles.push({ kid: keyId(t.crypto, certificate.publicKey), certificate: certificate });
+  t.objects.push(bytes);
   return true;
 }
 
@@ -55,9 +61,24 @@ function takeRevocation(t: Trust, bytes: Uint8Array): boolean {
   const claims = byRoot === undefined ? openSigned(t.crypto, bytes, "revocation", signersFor(t, "certificates")) : byRoot;
   const said = claims === undefined ? undefined : decodeRevocation(claims);
   if (said === undefined || said.issuer !== t.provider) return false;
-  if (said.what === revoked.role && byRoot !== undefined) t.revokedKeys.push(said.name);
-  else if (said.what === revoked.terminal) t.revokedTerminals.push(said.name);
-  else return false;
+  if (said.what === revoked.terminal) return takeEnd(t, { at: said.at, bytes: bytes, terminal: said.name });
+  if (said.what !== revoked.role || byRoot === undefined || t.objects.length >= objectsMax) return false;
+  t.revokedKeys.push(said.name);
+  t.objects.push(bytes);
+  return true;
+}
+
+/** When there are too many the one said first gives way; one older than all of them is not new. A terminal has one end. */
+function takeEnd(t: Trust, end: { at: number; bytes: Uint8Array; terminal: Uint8Array }): boolean {
+  if (t.ends.some((known) => equal(known.terminal, end.terminal))) return false;
+  let oldest = 0;
+  for (let i = 1; i < t.ends.length; i++) if (t.ends[i]!.at < t.ends[oldest]!.at) oldest = i;
+  if (t.ends.length >= endsMax) {
+    if (end.at <= t.ends[oldest]!.at) return false;
+    t.ends.splice(oldest, 1);
+  }
+  t.ends.push(end);
+  t.revokedTerminals = t.ends.map((known) => known.terminal);
   return true;
 }
 
@@ -93,8 +114,9 @@ export function encodeTrust(t: Trust): Uint8Array {
   const w = writer();
   writeArray(w, 4);
   writeText(w, t.provider); writeBytes(w, t.root); writeBytes(w, t.spareRoot);
-  writeArray(w, t.objects.length);
+  writeArray(w, t.objects.length + t.ends.length);
   for (const object of t.objects) writeBytes(w, object);
+  for (const end of t.ends) writeBytes(w, end.bytes);
   return finish(w);
 }
 export function decodeTrust(crypto: Crypto, bytes: Uint8Array): Trust | undefined {

@@ -146,8 +146,21 @@ describe("a revocation", () => {
     const signer = [{ kid: x.context.keys.kid("certificates"), publicKey: x.context.keys.publicKey("certificates") }];
     const heard = (await pull(x, neighbour))!.roles.flatMap((bytes) => openSigned(crypto, bytes, "revocation", signer) ?? []).map((claims) => decodeRevocation(claims)!);
     expect(heard.map((r) => [r.what, Buffer.from(r.name).toString("hex")])).toEqual([[3, gone.id]]);
-    x.machine.advance((14 + 45) * 86_400);
+    x.machine.advance((14 + 7) * 86_400 - 1);
+    expect(await revocations(x.context, x.context.db)).toHaveLength(1);
+    x.machine.advance(1);
     expect(await revocations(x.context, x.context.db)).toEqual([]);
+  });
+  test("of very many the two hundred that are needed longest are told, so that news fit an envelope", async () => {
+    const box = await enrolBox(x);
+    const row = await x.context.db.selectFrom("terminal").selectAll().where("terminal_id", "=", box.id).executeTakeFirstOrThrow();
+    for (let n = 0; n < 230; n++) {
+      const id = n.toString(16).padStart(16, "0");
+      await x.context.db.insertInto("terminal").values({ ...row, terminal_id: id, identity_kid: null }).execute();
+      await x.context.db.insertInto("revocation").values({ terminal_id: id, bytes: new Uint8Array(160).fill(n), needed_until: x.machine.now() + 1000 + n }).execute();
+    }
+    expect((await revocations(x.context, x.context.db)).map((bytes) => bytes[0])).toEqual(Array.from({ length: 200 }, (_x, i) => 229 - i));
+    expect(await pull(x, box)).toBeDefined();
   });
 });
 

@@ -20,7 +20,7 @@ import { keyId } from "../../protocol/wire/signed.js";
 import { readFrom } from "../../runtime/journal/journal.js";
 import { keepNumbers, ladderAt, openSetup, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles, valuesList, type Setup } from "../../runtime/setup.js";
 import { timeOf } from "../../runtime/keeping.js";
-import { signersFor } from "../../runtime/sync/trust.js";
+import { endsMax, signersFor } from "../../runtime/sync/trust.js";
 
 function given(): { gate: Station; setup: Setup; reopened: () => Setup } {
   const gate = makeStation(makeWorld());
@@ -202,6 +202,23 @@ describe("role keys and certificates", () => {
     expect(signersFor(setup.trust, "status")).toHaveLength(1);
     takeRoles(setup, [signObject(crypto, "revocation", by, encodeRevocation({ issuer: "example", at: start, what: revoked.terminal, name: new Uint8Array(8) }))]);
     expect(setup.trust.revokedTerminals).toHaveLength(1);
+  });
+  test("terminals are revoked without end: the newest ends are kept, role certificates are never crowded out", () => {
+    const { gate, setup, reopened } = given();
+    const by = gate.world.provider.secrets["certificates"]!;
+    const nameOf = (n: number) => new Uint8Array([0, 0, 0, 0, 0, 0, n >> 8, n & 255]);
+    const end = (n: number, at = start + n) => signObject(crypto, "revocation", by, encodeRevocation({ issuer: "example", at, what: revoked.terminal, name: nameOf(n) }));
+    const ends = Array.from({ length: endsMax + 40 }, (_x, n) => end(n));
+    takeRoles(setup, [...ends.slice(0, 100), ...ends]);
+    const newest = Array.from({ length: endsMax }, (_x, i) => hex(nameOf(i + 40))).sort();
+    const held = (s: Setup) => s.trust.revokedTerminals.map(hex).sort();
+    expect(held(setup)).toEqual(newest);
+    takeRoles(setup, [ends[3]!, end(60, start + 9999)]);
+    takeRoles(setup, [role(gate, 2, 2, secretOf("status 2"))]);
+    for (const s of [setup, reopened()]) {
+      expect(held(s)).toEqual(newest);
+      expect(signersFor(s.trust, "status").map((k) => hex(k.publicKey))).toEqual([hex(publicOf(secretOf("status 2")))]);
+    }
   });
   test("a certificate of another box, of no certificates key, or that ends sooner never replaces the present one", () => {
     const { gate, setup, reopened } = given();
