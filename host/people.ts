@@ -4,6 +4,7 @@
  * handsets signed for it, or for its recovery code. Wrong tries are durable before anybody learns that they were wrong.
  */
 import { timingSafeEqual } from "node:crypto";
+import { dictionary } from "@zxcvbn-ts/language-common";
 import { daySeconds, fromHex, noteIncident, sha256Hex, toHex, Wrong, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import { redeem } from "./invitations.js";
@@ -21,7 +22,6 @@ export const codesADay = 5;
 export const codesMost = 20;
 /** How old a handset's word for another one may be. */
 const consentSeconds = 600;
-const common = new Set("1234567890 password123 qwertyuiop 0123456789 1111111111 passwordpassword letmeinletmein iloveyou123 qwerty12345 1q2w3e4r5t".split(" "));
 
 /** Hashing of passwords: how many run, and who waits. */
 export interface Queue { running: number; waiting: (() => void)[] }
@@ -45,8 +45,21 @@ export async function hashPassword(c: Context, password: string, salt: Uint8Arra
   }
 }
 
+const passwordLength = { least: 10, most: 128 };
+/** From leaks of many services, commonest first, some 49,000: more than the ten thousand of `trust.md` §4. */
+const common = new Set([...dictionary["passwords-common"].map((word) => word.toLowerCase()), "0123456789"]);
+
 /** 10 to 128 characters, no rules of composition, not one of the commonest. */
-export const isUsable = (password: string): boolean => password.length >= 10 && password.length <= 128 && !common.has(password.toLowerCase());
+export function isUsable(password: string): boolean {
+  if (password.length < passwordLength.least || password.length > passwordLength.most) return false;
+  return !isCommon(password);
+}
+/** On the list, or made by saying again one of the list or up to three characters. */
+function isCommon(password: string): boolean {
+  const small = password.toLowerCase();
+  const again = /^(.+?)\1+$/s.exec(small)?.[1] ?? small;
+  return common.has(small) || common.has(again) || again.length <= 3;
+}
 
 /** A user id as it is kept: no capitals, no blanks, at most 80 characters. Undefined for anything else. */
 export function userIdOf(text: string): string | undefined {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { importList } from "../../host/import.js";
-import { addMember, checkPassword, refusedBecause, reopenMember, revokeHandset } from "../../host/people.js";
+import { addMember, checkPassword, isUsable, refusedBecause, reopenMember, revokeHandset } from "../../host/people.js";
 import { sell } from "../../host/products.js";
 import { transact } from "../../host/database.js";
 import { signObject } from "../../protocol/wire/signed.js";
@@ -41,6 +41,12 @@ describe("a stolen password", () => {
     expect(await guess(phone.said.recovery)).toBe(0);
   });
 });
+
+test.each<[string, boolean]>([
+  ["qwertyuiop", false], ["1q2w3e4r5t", false], ["PassWord123", false], ["unbelievable", false], ["basketball", false], ["manchester", false], ["motherfucker", false],
+  ["letmeinletmein", false], ["1111111111", false], ["abcabcabcabc", false], ["0123456789", false], ["123456123456", false], ["9 letters", false], ["x".repeat(129), false],
+  ["correct horse battery", true], ["kaisatsu-kaisatsu!", true], ["改札を通る人の合言葉", true], ["qwertyuiop and more", true], ["a b".repeat(42) + "cd", true],
+])("the password %s is usable: %s", (text, usable) => expect(isUsable(text)).toBe(usable));
 
 describe("a second handset", () => {
   test("stands beside the first that signed for it; each value lives on one", async () => {
