@@ -26,13 +26,14 @@ export interface TapOptions {
 /** What the handset knows in the end. `stored` without `resolved`: ask the holder whether he was let through. */
 export interface TapResult { /** The value shown, or about to be. */ valueId: Uint8Array | undefined; /** Nothing to show (1), declined (2), terminal not trusted (3); 0: none of them. */ declined: number; stored: boolean; resolved: string | undefined; code: number; since: number; walkAgain: boolean; reversed: boolean; heard: boolean }
 
-/** A terminal greets again at once when it wants something else. */
+/** A terminal greets again at once when it wants something else: so long, and the time in which a lost greeting is sent again. */
 const nextWantMs = 400;
 
 /** Runs one tap; the line stays open. Rejects with the line's `BoardError` when it breaks. */
 export function runTap(phone: Pick<Phone, "clock" | "random" | "keys" | "crypto" | "trust"> & { wallet: WalletState }, line: Serial, o: TapOptions): Promise<TapResult> {
+  const medium = o.medium ?? media.serial;
   return new Promise((resolve, reject) => {
-    const handset = makeHandset(phone, phone.wallet, phone.trust, line, o.medium ?? media.serial, o.silentAmount);
+    const handset = makeHandset(phone, phone.wallet, phone.trust, line, medium, o.silentAmount);
     const result: TapResult = { valueId: undefined, declined: 0, stored: false, resolved: undefined, code: -1, since: 0, walkAgain: false, reversed: false, heard: false };
     const now = (): number => phone.clock.monotonicMs();
     const endsAt = now() + o.withinMs;
@@ -57,7 +58,7 @@ export function runTap(phone: Pick<Phone, "clock" | "random" | "keys" | "crypto"
       note(result, e);
       if (e.event === "confirm") o.confirm(e).then((yes) => { if (!over) attempt(() => confirm(handset, yes)); }, fail);
       // A terminal that takes several things asks for the next one when there is nothing to show for the first.
-      if (e.event === "done" && result.declined === asking.nothing_to_show) lingersUntil = now() + nextWantMs;
+      if (e.event === "done" && result.declined === asking.nothing_to_show) lingersUntil = now() + nextWantMs + medium.retransmitMs;
       else if (e.event === "done") setTimeout(end, 0);
       if (e.event === "resolved" && !o.waitForPassage) setTimeout(end, 0);
     };
