@@ -93,12 +93,19 @@ function paced(s: Settings, arrive: (bytes: Uint8Array) => void): (bytes: Uint8A
   };
 }
 
-/** Watches one way for the message at which the line is to break. Its last bytes are not carried, so it never arrives whole. */
+const moreFollows = 8;
+
+/** Watches one way for the message at which the line is to break. The last bytes of its last frame are not carried, so it never arrives whole. */
 function tearing(way: Way, wrapping: Wrapping): (bytes: Uint8Array) => void {
   const frames = deframer(wrapping);
+  let pieces: Uint8Array[] = [];
   return (bytes) => {
     for (const frame of feed(frames, bytes)) {
-      if (faults.tear?.from === way && frame.payload.length > 0 && messageType(frame.payload) === faults.tear.type) torn = true;
+      pieces.push(frame.payload);
+      if ((frame.link & moreFollows) !== 0) continue;
+      const message = new Uint8Array(Buffer.concat(pieces));
+      pieces = [];
+      if (faults.tear?.from === way && message.length > 0 && messageType(message) === faults.tear.type) torn = true;
     }
   };
 }
