@@ -1,5 +1,6 @@
 /** The commands, in the order in which the overview lists them. */
 import type { Command, CommandGroup } from "./command.js";
+import { doctorCommand } from "./doctor-command.js";
 import { handsetCommands } from "./handset/index.js";
 import { hostCommand } from "./host-command.js";
 import { importCommand } from "./import-command.js";
@@ -7,7 +8,8 @@ import { inspectCommand } from "./inspect-command.js";
 import { monitorCommand } from "./monitor-command.js";
 import { meterEmulatorCommand } from "./meter-emulator-command.js";
 import { readoutCommand } from "./readout-command.js";
+import { installCommand } from "./terminal/install-command.js";
 import { terminalCommand } from "./terminal/terminal-command.js";
 import { venueCommand } from "./venue/venue-command.js";
 
-export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, readoutCommand, meterEmulatorCommand];
+export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, doctorCommand, installCommand, readoutCommand, meterEmulatorCommand];

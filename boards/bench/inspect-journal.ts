@@ -47,7 +47,7 @@ function pageBytesOf(bytes: Uint8Array, starts: readonly number[]): number {
 }
 
 /** Pages in memory, changed without a trace. What is cut off at the end of a file counts as erased. */
-function memory(bytes: Uint8Array, pageBytes: number, least = 1): Store {
+export function memory(bytes: Uint8Array, pageBytes: number, least = 1): Store {
   const pages = Math.max(least, Math.ceil(bytes.length / pageBytes));
   const image = new Uint8Array(pages * pageBytes).fill(0xff);
   image.set(bytes);

@@ -5,6 +5,7 @@ import { exitCode, textOf, UsageError, type Command, type Context } from "../com
 import { prepareFolder } from "../folder.js";
 import { clockTime, makeTapLines } from "../tap-lines.js";
 import { enrolBoard, isEnrolled, openNodeBoard, startTerminal, type NodeBoard } from "../../node/terminal-board.js";
+import { tellService } from "./service.js";
 import { faultOf } from "../../node/fault.js";
 import { boardFault } from "../../../runtime/journal/store.js";
 import { gate } from "../../../runtime/role/gate.js";
@@ -55,10 +56,11 @@ Examples:
   },
 };
 
-function configurationIn(c: Context, path: string): TerminalConfiguration | undefined {
+/** The configuration in this file; undefined after all that is wrong with it was said. */
+export function configurationIn(c: Context, path: string): TerminalConfiguration | undefined {
   const read = readConfiguration(sourceOf(path), path);
   if (!("problems" in read)) return read;
-  c.err(`kaisatsu terminal: ${path} is no configuration of a terminal:`);
+  c.err(`kaisatsu: ${path} is no configuration of a terminal:`);
   for (const problem of read.problems.slice(0, 20)) c.err(`  ${problem}`);
   if (read.problems.length > 20) c.err(`  And ${read.problems.length - 20} more.`);
   c.err("kaisatsu terminal --example prints one.");
@@ -103,8 +105,10 @@ async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, sto
   const t = startTerminal(board, gate, media[x.link.medium], x.host, makeTapLines(c), { fault: (error) => fault!(error), host: (answers) => hostLine(c, x, answers, t.terminal) });
   if (board.scanner !== undefined) board.scanner.onClose = () => c.err(c.json ? JSON.stringify({ event: "fault", message: "The scanner is gone." }) : c.paint("red", "The scanner is gone: plug it in and start again. Taps go on."));
   serving(c, t.terminal, x);
+  const untold = tellService(process.env);
   const error = await Promise.race([broken, stopped]);
   if (error === undefined) await atRest(t.terminal);
+  untold();
   t.stop();
   board.relay.write(0);
   board.panel.show("off", "", "");
