@@ -1,12 +1,13 @@
 /**
  * Draws one tap as it was spoken: a real gate and a real handset talk over a simulated line, and every frame becomes an
- * arrow whose slope is the time its bytes need at 115,200 baud. `npm run picture` writes `protocol/tap.svg`; a test keeps
- * the committed picture equal to what the code says today.
+ * arrow whose slope is the time its bytes need at 115,200 baud. `npm run picture` writes `protocol/tap.svg` (and `wiring.ts`'s
+ * picture); a test keeps the committed picture equal to what the code says today.
  */
 import { writeFileSync } from "node:fs";
 import { deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as kinds } from "../../protocol/wire/message.js";
 import { framedBytes } from "./bytes.js";
+import { drawWiring } from "./wiring.js";
 import { makePhone, makeStation, makeWorld, tap, ticket } from "../session/world.js";
 
 interface Spoken { from: "terminal" | "handset"; name: string; bytes: number }
@@ -105,5 +106,6 @@ ${parts.join("\n")}
 
 if (process.argv[1]?.endsWith("picture.js") === true) {
   writeFileSync("protocol/tap.svg", draw(listen()));
-  process.stdout.write("protocol/tap.svg written\n");
+  writeFileSync("boards/node/wiring.svg", drawWiring());
+  process.stdout.write("protocol/tap.svg and boards/node/wiring.svg written\n");
 }

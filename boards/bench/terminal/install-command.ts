@@ -13,11 +13,11 @@ export const installCommand: Command = {
   summary: "a terminal as a service of systemd, as on a Raspberry Pi",
   help: `Usage: kaisatsu install CONFIG [--dry-run] [--force] [--folder ROOT] [--json]
 
-Writes two files: a systemd unit, and the configuration where the unit finds it. The service has a user of its own, may reach
-the ports named in the configuration and its own data under /var/lib/kaisatsu and nothing else, lives on a read-only system,
-is started again when it ends, and by a watchdog when it hangs. Nothing is started: the next commands are printed.
+Writes two files: a systemd unit, and the configuration where the unit finds it. The service has a user of its own, may
+reach the ports named in the configuration and its own data under /var/lib/kaisatsu and nothing else, lives on a read-only
+system, is started again when it ends, and by a watchdog when it hangs. Nothing is started: the next commands are printed.
 
-  CONFIG         the configuration of a terminal (kaisatsu terminal --example); its data folder is replaced by the service's own
+  CONFIG         the configuration of a terminal (kaisatsu terminal --example); the service has a data folder of its own
   --dry-run      print both files and write nothing; a claim code is not shown
   --force        replace files that differ
   --folder ROOT  write below this folder instead of /, for an image of a card
