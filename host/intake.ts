@@ -7,7 +7,7 @@
 import { sql } from "kysely";
 import { fromHex, noteIncident, recordingAt, toHex, type Context } from "./context.js";
 import type { Tx } from "./database.js";
-import { isConflict } from "./sqlite.js";
+import { isOutage } from "./sqlite.js";
 import { setStatuses } from "./status.js";
 import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
@@ -100,11 +100,14 @@ async function takeEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, b
   if (t.suspended === 0) await countEntry(c, tx, t, sequence, bytes);
 }
 
-/** What one entry says is done whole or not at all: whatever is wrong with it becomes an incident, and the next one is taken. */
+/**
+ * What one entry says is done whole or not at all: whatever is wrong with it becomes an incident, and the next one is taken.
+ * A database that fails says nothing about the entry: then nothing of the batch is taken, and the terminal brings it again.
+ */
 export async function countEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
   const entry = decodeEntry(bytes);
   await sql`savepoint entry`.execute(tx);
-  const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry).catch((error: unknown) => (isConflict(error) ? Promise.reject(error as Error) : `the entry fits nothing (${String(error)})`));
+  const wrong = entry === undefined ? "the entry cannot be read" : await settleEntry(c, tx, t, entry).catch((error: unknown) => (isOutage(error) ? Promise.reject(error as Error) : `the entry fits nothing (${String(error)})`));
   if (wrong !== undefined) await sql`rollback to entry`.execute(tx);
   await sql`release entry`.execute(tx);
   if (wrong !== undefined) await noteIncident(tx, wrong, t.terminal_id, `sequence ${sequence}: ${evidence(bytes)}`, c.now());

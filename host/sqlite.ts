@@ -41,6 +41,19 @@ export function isConflict(error: unknown): boolean {
   return typeof message === "string" && /database (table )?is locked|database is busy/.test(message);
 }
 
+/**
+ * True when the database itself failed (connection, disk, memory, another writer), not what it was asked: SQLite's primary
+ * codes, and the classes of SQL states that say so. Nothing may be concluded from it about what was being recorded.
+ */
+export function isOutage(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown };
+  if (isConflict(error)) return true;
+  if (typeof errcode === "number") return outages.has(errcode & 0xff);
+  return typeof code === "string" && /^(08|40|53|55|57|58)[0-9A-Z]{3}$/.test(code);
+}
+/** Busy, locked, no memory, read-only, interrupted, input or output, corrupt, full, cannot open, protocol, no database. */
+const outages = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26]);
+
 async function library(): Promise<Library> {
   const builtIn: string = "node:sqlite";
   try {

@@ -11,6 +11,7 @@ export const suites: readonly Suite[] = [
   { name: "line", usual: 20, whole: 200, run: async (o) => (await import("./exhaust/line.js")).run(o) },
   { name: "tear", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/tear.js")).run(o) },
   { name: "session", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/session.js")).run(o) },
+  { name: "sql", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/sql.js")).run(o) },
   { name: "model", usual: 1, whole: 1, run: async (o) => (await import("./exhaust/model.js")).run(o) },
 ];
 
