@@ -210,7 +210,7 @@ function freshSecret(crypto: Crypto, word: string): Uint8Array {
 
 /** Memory is gone; what is durable stands, with the append under way if `written`. */
 export function powerCut(g: Gate, written: boolean, o: Moment = {}): void {
-  const { ladder, statusBits, terminals, onLine } = g.book;
+  const { ladder, statusBits, terminals, onLine, boot } = g.book;
   if (written && g.writing !== undefined) g.journal.push(...g.lazy, g.writing);
   if (o.plant === "journal lost in a power cut") g.journal = g.journal.filter((e) => e.kind !== "finished");
   g.writing = undefined;
@@ -221,7 +221,7 @@ export function powerCut(g: Gate, written: boolean, o: Moment = {}): void {
   g.out = [];
   g.question = undefined;
   g.answers = [];
-  g.journal.push({ kind: "boot", boot: g.book.boot + 1, at: start, quality: 2 });
+  g.journal.push({ kind: "boot", boot: boot + 1, at: start, quality: 2 });
   g.journal.forEach((e, i) => apply(g.book, e, i + 1));
   g.tap = g.ceiling = g.book.ceiling;
 }

@@ -7,7 +7,7 @@ import type { BookState } from "../../../runtime/value/book.js";
 import type { FinishedUse } from "../../../protocol/session/book.js";
 
 /** What never changes in a run, or only tells the story of how one came here. */
-const left = new Set(["settings", "crypto", "mint", "terminals", "statusBits", "profile", "signing", "agreement", "shown", "effects", "opened", "since", "events", "known", "decoded", "asked", "certificate"]);
+const left = new Set(["settings", "crypto", "mint", "terminals", "statusBits", "profile", "signing", "agreement", "shown", "effects", "opened", "since", "events", "known", "decoded", "asked", "certificate", "boot"]);
 
 /** A text that is equal exactly when everything that counts is. */
 export function fingerprint(x: unknown): string {
