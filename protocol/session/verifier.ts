@@ -16,7 +16,6 @@ import { bytes4, none } from "./transcript.js";
 import { limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
-import { scan } from "../wire/cbor.js";
 import { certificateId } from "../wire/certificate.js";
 import * as m from "../wire/message.js";
 import { encodeReceipt, encodeReversal } from "../wire/receipt.js";
@@ -142,7 +141,7 @@ function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effe
     become(v, "agreeing", v.deadline);
     return [{ do: "agree", number: ++v.asked, publicKey: peer }];
   }
-  return scan(bytes, false) ? stop(v, refusal.unsupported_version) : ignored(v, tap);
+  return stop(v, refusal.unsupported_version);
 }
 
 /** Opens what is shown, proves it, and judges it. */

@@ -10,6 +10,7 @@ import { refusal } from "../../protocol/refusal.js";
 import { mac8, none } from "../../protocol/session/transcript.js";
 import { beaconStep, beaconToSign, makeBeacon } from "../../protocol/session/oneway.js";
 import { clause, encodeRule } from "../../protocol/rule.js";
+import { hold } from "../../protocol/session/holder.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
 import { asking, decodeHello, decodeShown, encodeAsk, encodeHello, encodeShown, encodeStop, intent, messageType, offer, type as kinds, type Shown } from "../../protocol/wire/message.js";
@@ -291,6 +292,19 @@ describe("whom a handset believes (§3; trust.md §2)", () => {
     gate.signing = secretOf(crypto, "another");
     tapOnce(hand, gate);
     expect([hand.kept, gate.opened]).toEqual([[], 0]);
+  });
+  test("a handset without a clock cannot judge a certificate's age, and shows nothing", () => {
+    const gate = makeGate(mint, "north");
+    const said = tapOnce(makeHand(mint, "ticket"), gate, { quality: 0 });
+    expect(last(said)!.bytes).toEqual(encodeAsk(asking.not_trusted));
+  });
+  test("a wallet without a value for this terminal says so in its first word", () => {
+    const gate = makeGate(mint, "north");
+    const hand = makeHand(mint, "ticket");
+    greet(gate);
+    const wallet = { choose: () => undefined, certificate: () => undefined, terminalRevoked: () => false };
+    const said = hold(hand.holder, { type: "hello", bytes: gate.out.pop()!, secret: secretOf(crypto, "h") }, { nowMs: 0, at: start, quality: 2, crypto, wallet });
+    expect(said).toEqual([{ do: "send", bytes: encodeAsk(asking.nothing_to_show), last: true }, { do: "done" }]);
   });
   test("a wallet without a value for this terminal has nothing to show, and says which of the two it was", () => {
     const gate = makeGate(mint, "north");
