@@ -52,8 +52,8 @@ export class Process {
   private waiting: { holds: () => boolean; done: () => void }[] = [];
   readonly ended: Promise<number>;
 
-  constructor(argv: readonly string[], folder: string) {
-    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+  constructor(argv: readonly string[], folder: string, variables: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1", ...variables } });
     this.child.stdout!.on("data", (chunk: Buffer) => { this.out += chunk.toString("utf8"); this.look(); });
     this.child.stderr!.on("data", (chunk: Buffer) => { this.err += chunk.toString("utf8"); });
     this.ended = new Promise((resolve) => this.child.on("close", (code) => { resolve(code ?? -1); this.waiting.forEach((w) => w.done()); }));

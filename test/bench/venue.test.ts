@@ -3,7 +3,7 @@
  * command that it prints works when it is pasted into a second console. The story itself takes its time: people walk.
  */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -43,6 +43,15 @@ test("S11: what --stay prints works from a second console, in this order", async
   await expect.poll(async () => (await pasted(receipts!)).out, { timeout: 30_000, interval: 500 }).toMatch(/(agree[^]*){3}The host's books say the same\.\n$/);
   expect(JSON.parse(await venue.line(/"event":"tap","terminal":"Fares"/))).toMatchObject({ light: "green", code: 0, kind: "card" });
   expect(await venue.stop()).toBe(0);
+}, storyWithinMs);
+
+test("Ctrl-C in the middle of the story ends it, and its temporary folder goes", async () => {
+  const temporary = mkdtempSync(join(folder, "tmp-"));
+  const broken = new Process(["venue", "--json"], folder, { TMPDIR: temporary });
+  await broken.line(/"say"/);
+  expect(readdirSync(temporary)).toHaveLength(1);
+  expect(await broken.stop()).toBe(1);
+  expect(readdirSync(temporary)).toEqual([]);
 }, storyWithinMs);
 
 test("a folder that holds something already is left alone", async () => {

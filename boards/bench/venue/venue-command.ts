@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { exitCode, noWords, textOf, UsageError, type Command } from "../command.js";
+import { Interrupted } from "../console.js";
 import { prepareFolder } from "../folder.js";
 import { openStage } from "./stage.js";
 import { stay } from "./stay.js";
@@ -36,9 +37,12 @@ Examples:
     if (given !== undefined && existsSync(given) && (!statSync(given).isDirectory() || readdirSync(given).length > 0)) throw new UsageError(`--data: ${given} is there already; the venue begins in a folder of its own.`);
     if (given !== undefined) prepareFolder(given, "--data");
     const folder = given === undefined ? mkdtempSync(join(tmpdir(), "kaisatsu-venue-")) : resolve(given);
+    // A Ctrl-C ends the story at its next word, so that nobody walks on in a venue that is being taken down.
+    let ended = false;
+    void c.console.stopped().then(() => { ended = true; });
     const stage = await openStage(folder);
     try {
-      const summary = await tell(stage, c);
+      const summary = await tell(stage, { ...c, out: (text) => { if (ended) throw new Interrupted(); c.out(text); } });
       if (c.json) c.out(JSON.stringify(summary));
       else {
         c.out("");
