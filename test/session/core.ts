@@ -371,7 +371,7 @@ export function hear(h: Hand, bytes: Uint8Array, o: Moment = {}): void {
 
 /** One message on its way; `change` answers what arrives instead. */
 export interface OnTheWay { to: "handset" | "terminal"; index: number; bytes: Uint8Array }
-export interface TapOptions extends Moment { change?: (m: OnTheWay) => Uint8Array[]; turns?: boolean; greeted?: boolean }
+export interface TapOptions extends Moment { change?: (m: OnTheWay) => Uint8Array[]; turns?: boolean; greeted?: boolean; /** Of the handset alone, where its clock is another. */ hand?: Moment }
 
 /** A whole tap: greeting, messages until both are silent, the walk through. Answers everything that was said, in order. */
 export function tapOnce(h: Hand, g: Gate, o: TapOptions = {}): OnTheWay[] {
@@ -392,7 +392,7 @@ export function talk(h: Hand, g: Gate, o: TapOptions, said: OnTheWay[]): void {
     const message: OnTheWay = { to, index: said.length, bytes };
     said.push(message);
     for (const arrives of o.change === undefined ? [bytes] : o.change(message)) {
-      if (to === "handset") hear(h, arrives, o); else drive(g, { type: "message", bytes: arrives }, o);
+      if (to === "handset") hear(h, arrives, { ...o, ...o.hand }); else drive(g, { type: "message", bytes: arrives }, o);
     }
   }
 }

@@ -233,6 +233,24 @@ function given(...codes: number[]): number {
   return last(gate.shown)!;
 }
 
+describe("days that have no end: without a clock the limit of days counts as reached (`tap.md` §5), and 26 comes before 28", () => {
+  const rows: [profile: "A" | "B", policy: string, code: number][] = [
+    ["A", "refuse", refusal.sync_needed], ["A", "accept to limit", refusal.sync_needed], ["A", "accept", 0], ["B", "refuse", 0], ["B", "accept to limit", 0], ["B", "accept", 0],
+  ];
+  const policies = ["refuse", "accept to limit", "accept"];
+  test.each(rows)("profile %s, policy %s: %i", (profile, policy, code) => {
+    const gate = makeGate(mint, "north", { profiles: profile });
+    const hand = makeHand(mint, "coupon", { profile, change: { flags: (policies.indexOf(policy) << 5) | 4 } });
+    tapOnce(hand, gate, { quality: 0, hand: { quality: 2 } });
+    expect(last(gate.shown)).toBe(code);
+  });
+  test.each([0, 1, 2, 3])("and a clock of quality %i", (quality) => {
+    const gate = makeGate(mint, "north");
+    tapOnce(makeHand(mint, "coupon"), gate, { quality, hand: { quality: 2 } });
+    expect(last(gate.shown)).toBe(quality === 0 ? refusal.sync_needed : 0);
+  });
+});
+
 describe("of two reasons that hold at once the one that comes first in the table is given", () => {
   const codes = Object.keys(reasons).map(Number);
   test.each(codes)("%i alone", (code) => { expect(given(code)).toBe(code); });
