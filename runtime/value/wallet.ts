@@ -187,19 +187,31 @@ export function walletView(w: WalletState, revokedTerminals: readonly Uint8Array
   };
 }
 
-/** The value chosen by its holder if it fits, else the first that is wanted, unspent first. */
+/**
+ * The value chosen by its holder if it fits, else the first that is wanted, unspent first. Where only MACs are spoken one with a
+ * grant for this group goes first; without any, the value itself says that there is no common profile (code 4).
+ */
 function choose(w: WalletState, hello: Hello): Held | undefined {
+  const onlyB = (hello.offer & offer.profileA) === 0;
+  const wantsB = onlyB || w.profile === "B";
   let best: WalletValue | undefined;
   for (const v of w.values) {
     const chosen = w.chosen === undefined || equal(w.chosen, v.value.valueId);
-    if (chosen && hello.want.kinds.indexOf(v.value.kind) >= 0 && (best === undefined || (isSpent(best) && !isSpent(v)))) best = v;
+    if (chosen && hello.want.kinds.indexOf(v.value.kind) >= 0 && (best === undefined || isBetter(v, best, hello, wantsB))) best = v;
   }
   if (best === undefined) return undefined;
-  const viaGrant = (hello.offer & offer.profileB) !== 0 && best.grant !== undefined && hello.group !== undefined && best.grant.group === hello.group.group
-    && best.grant.epoch === hello.group.epoch;
-  const wantsB = w.profile === "B" || (hello.offer & offer.profileA) === 0;
-  if (wantsB) return viaGrant ? heldGrant(best, w.intent) : undefined;
-  return heldValue(best, w.intent);
+  if (wantsB && hasGrant(best, hello)) return heldGrant(best, w.intent);
+  return wantsB && !onlyB ? undefined : heldValue(best, w.intent);
+}
+
+function isBetter(v: WalletValue, best: WalletValue, hello: Hello, wantsB: boolean): boolean {
+  if (wantsB && hasGrant(v, hello) !== hasGrant(best, hello)) return hasGrant(v, hello);
+  return isSpent(best) && !isSpent(v);
+}
+
+/** A grant for the group and epoch that this hello names. */
+function hasGrant(v: WalletValue, hello: Hello): boolean {
+  return (hello.offer & offer.profileB) !== 0 && v.grant !== undefined && hello.group !== undefined && v.grant.group === hello.group.group && v.grant.epoch === hello.group.epoch;
 }
 
 function isSpent(v: WalletValue): boolean {

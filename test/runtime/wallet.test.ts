@@ -7,12 +7,14 @@ import { coupons, copyPhone, give, makePhone, makeStation, makeWorld, sell, show
 import { makeFlash } from "../../boards/sim/flash.js";
 import type { FaultyStore } from "../../boards/sim/faulty.js";
 import { makeMemoryStore, type MemoryStore } from "../../boards/sim/store.js";
-import { intent } from "../../protocol/wire/message.js";
+import { hex } from "../../protocol/wire/bytes.js";
+import { intent, offer, type Hello } from "../../protocol/wire/message.js";
+import { encodeValue, flag } from "../../protocol/wire/value.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
 import { readFrom } from "../../runtime/journal/journal.js";
 import { openCells } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
-import { addValue, keepCertificate, newestOf, newestReceipt, openWallet, storeReceipt } from "../../runtime/value/wallet.js";
+import { addValue, keepCertificate, newestOf, newestReceipt, openWallet, storeReceipt, walletView } from "../../runtime/value/wallet.js";
 
 /** A phone on flash that a test may cut. */
 function phoneOn(w: World, store: FaultyStore, ...sold: Sold[]): Phone {
@@ -175,5 +177,29 @@ describe("I10: a bound on everything kept", () => {
     tap(phone, gate);
     const kept = newestOf(phone.wallet.values[0]!.receipts)!;
     expect(() => storeReceipt(phone.wallet, phone.wallet.values[0]!.value.valueId, kept.receipt, kept.proof, undefined, "unresolved")).toThrow(/newer/);
+  });
+});
+
+describe("a terminal that speaks MACs alone (code 4)", () => {
+  const hello = (offered: number, group: number) => ({ offer: offered, want: { action: 1, kinds: ["coupon"], amount: 1, currency: undefined }, group: { group, epoch: 3 } }) as unknown as Hello;
+  const chosen = (phone: Phone, h: Hello) => walletView(phone.wallet, []).choose(h);
+  test("no grant of this group: the value is answered, so that the holder is told of the missing profile instead of nothing", () => {
+    const w = makeWorld();
+    const phone = makePhone(w, coupons(w, 5));
+    expect(chosen(phone, hello(offer.profileB, 7))?.profile).toBe("A");
+    expect(chosen(makePhone(w, ticket(w)), hello(offer.profileB, 7)), "a kind that is not wanted is nothing to show").toBeUndefined();
+  });
+  test("of two values the one with a grant for this group and epoch goes first", () => {
+    const w = makeWorld();
+    const phone = makePhone(w, coupons(w, 5), coupons(w, 5));
+    const second = phone.wallet.values[1]!;
+    second.grant = { claims: encodeValue({ ...second.value, flags: second.value.flags | flag.profileB }), mac: new Uint8Array(8), key: new Uint8Array(32), group: 7, epoch: 3 };
+    const held = (h: Hello) => { const x = chosen(phone, h); return x === undefined ? [] : [x.profile, hex(x.key)]; };
+    const [one, two] = phone.wallet.values.map((v) => hex(v.value.valueId));
+    expect(held(hello(offer.profileB, 7))).toEqual(["B", two]);
+    expect(held(hello(offer.profileB, 8)), "a grant of another group").toEqual(["A", one]);
+    expect(held(hello(offer.profileA | offer.profileB, 7)), "both profiles").toEqual(["A", one]);
+    phone.wallet.profile = "B";
+    expect(held(hello(offer.profileA | offer.profileB, 8)), "its holder wants MACs and has none that fits").toEqual([]);
   });
 });
