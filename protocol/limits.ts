@@ -19,7 +19,6 @@ export const limits = {
   tapNumbersAhead: 1000,
   /** Receipts sent and not yet acknowledged that a terminal remembers; the newest replaces the oldest. */
   pendingMax: 64,
-  pendingOnBoardMax: 8,
   /** Finished uses after which `closed` moves, so that lost receipts do not stay open for ever. */
   usesUntilClosed: 256,
   /** `until` of a receipt, seconds: default and most (`tap.md` §4). */
