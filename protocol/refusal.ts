@@ -4,6 +4,9 @@
  * A refusal is a value: it is sent, shown and journaled. Codes 1–5 may travel in clear, as hints that nobody believes
  * for money; all others only inside the protected answer. From 9 on nothing about a value is said before its proof held.
  */
+/** The light blinks for codes up to this one: the terminal or the tap failed, and no value was judged. */
+export const blinkingMax = 5;
+
 export interface Refusal {
   readonly code: number;
   readonly name: string;

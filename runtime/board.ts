@@ -64,7 +64,8 @@ export interface Keys {
 
 /** What a person at the terminal sees and hears. Lights and tones are those of `refusal.ts`. */
 export interface Panel {
-  show(light: "green" | "amber" | "yellow" | "red" | "blue" | "off", tone: string, text: string): void;
+  /** One light, or none; `blinking` where the fault is of the terminal or the tap and nobody's value was judged (`tap.md` §8). */
+  show(light: "green" | "amber" | "yellow" | "red" | "blue" | "off", manner: "steady" | "blinking", tone: string, text: string): void;
 }
 
 /** All of it, for one terminal. What a machine has not is undefined. */

@@ -19,7 +19,7 @@ import * as links from "../protocol/link/link.js";
 import { readBeaconText } from "../protocol/link/beacon.js";
 import type { Medium } from "../protocol/link/media.js";
 import { limits } from "../protocol/limits.js";
-import { accepted, refusal, refusals } from "../protocol/refusal.js";
+import { accepted, blinkingMax, refusal, refusals } from "../protocol/refusal.js";
 import type { Given } from "../protocol/session/book.js";
 import type { Effect, Input, Verifier } from "../protocol/session/events.js";
 import { deadline, makeVerifier, step } from "../protocol/session/verifier.js";
@@ -250,7 +250,7 @@ function nextCall(t: Terminal): number {
 
 /** At rest: the light goes out, `closed` moves, pages are given back. */
 function rest(t: Terminal, now: number): void {
-  if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; attempt(t, () => t.board.panel.show("off", "", "")); }
+  if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; attempt(t, () => t.board.panel.show("off", "steady", "", "")); }
   if (t.outOfService !== "") return;
   const tap = roomFor(t.journal, 64, 0) ? overdueTap(t, now) : -1;
   if (tap >= 0) drive(t, { type: "close", tap: tap });
@@ -320,8 +320,8 @@ function show(t: Terminal, told: number, since: number, value: Value | undefined
   const code = told === 0 && t.outOfService !== "" ? refusal.out_of_service : told;
   const row = refusals[code]!;
   attempt(t, () => {
-    if (code === 0) t.board.panel.show(accepted.light, accepted.tone, "");
-    else t.board.panel.show(row.light, row.tone, row.english);
+    if (code === 0) t.board.panel.show(accepted.light, "steady", accepted.tone, "");
+    else t.board.panel.show(row.light, code <= blinkingMax ? "blinking" : "steady", row.tone, row.english);
   });
   t.lightUntilMs = t.board.clock.monotonicMs() + lightMs;
   tell(t, { event: "shown", code: code, since: since, value: value, receipt: receipt });

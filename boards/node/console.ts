@@ -5,7 +5,7 @@ import { boardFault } from "../../runtime/journal/store.js";
 import type { Digital, Panel } from "../../runtime/board.js";
 
 export function makeConsolePanel(write: (line: string) => void): Panel {
-  return { show: (light, tone, text) => { if (light !== "off") write(`[${light}] ${text === "" ? "Welcome" : text}${tone === "" ? "" : ` (${tone})`}`); } };
+  return { show: (light, manner, tone, text) => { if (light !== "off") write(`[${light}${manner === "blinking" ? " blinking" : ""}] ${text === "" ? "Welcome" : text}${tone === "" ? "" : ` (${tone})`}`); } };
 }
 
 /** Says when it opens and shuts, and nothing when it stays. */

@@ -63,7 +63,7 @@ function partsOf(five: Five, board: FiveBoard, pins: Pins, port: SerialPort): Fi
   const panel = panelOf(five, board, pins, onBoard);
   const relay = relayOf(five, board, pins.relay, onBoard);
   const passage = pins.passage === undefined ? undefined : sensorOf(board, pins.passage);
-  const rest = (): void => { relay.write(0); panel.show("off", "", ""); };
+  const rest = (): void => { relay.write(0); panel.show("off", "steady", "", ""); };
   rest();
   const close = (): void => {
     if (closed) return;
@@ -83,14 +83,29 @@ function panelOf(five: Five, board: FiveBoard, pins: Pins, onBoard: OnBoard): Pa
   const lights = { green: led(pins.accept)!, red: refuse, amber: led(pins.amber) ?? refuse, yellow: led(pins.yellow) ?? refuse, blue: led(pins.blue) ?? refuse };
   const buzzer = pins.buzzer === undefined ? undefined : new five.Pin({ pin: pins.buzzer, type: "digital", board } as unknown as ConstructorParameters<Five["Pin"]>[0]);
   const sound = buzzer === undefined ? undefined : sounder((on) => onBoard(() => { if (on) buzzer.high(); else buzzer.low(); }));
+  let blinking: NodeJS.Timeout | undefined;
   return {
-    show: (light, tone) => onBoard(() => {
-      for (const lamp of new Set(Object.values(lights))) lamp.off();
-      if (light !== "off") lights[light].on();
-      sound?.(tone);
-    }),
+    show: (light, manner, tone) => {
+      clearTimeout(blinking);
+      onBoard(() => {
+        for (const lamp of new Set(Object.values(lights))) lamp.off();
+        if (light !== "off") lights[light].on();
+        if (light !== "off" && manner === "blinking") blink(lights[light], true);
+        sound?.(tone);
+      });
+    },
   };
+  /** Changes the lamp after half a period, until something else is shown or the board is gone. */
+  function blink(lamp: { on(): unknown; off(): unknown }, isOn: boolean): void {
+    blinking = setTimeout(() => {
+      try { onBoard(() => { if (isOn) lamp.off(); else lamp.on(); }); } catch { return; }
+      blink(lamp, !isOn);
+    }, blinkMs);
+    blinking.unref();
+  }
 }
+/** Half a period: on as long as off. */
+const blinkMs = 250;
 
 function relayOf(five: Five, board: FiveBoard, pin: number, onBoard: OnBoard): Digital {
   const relay = new five.Relay({ pin, board } as unknown as ConstructorParameters<Five["Relay"]>[0]);

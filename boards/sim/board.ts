@@ -156,10 +156,10 @@ export function makeSimDigital(): SimDigital {
   return digital;
 }
 
-export interface SimPanel extends Panel { readonly shown: { light: string; tone: string; text: string }[] }
+export interface SimPanel extends Panel { readonly shown: { light: string; manner: string; tone: string; text: string }[] }
 export function makeSimPanel(): SimPanel {
-  const shown: { light: string; tone: string; text: string }[] = [];
-  return { shown, show: (light, tone, text) => { shown.push({ light, tone, text }); } };
+  const shown: SimPanel["shown"] = [];
+  return { shown, show: (light, manner, tone, text) => { shown.push({ light, manner, tone, text }); } };
 }
 
 export interface SimBoard extends Board {

@@ -7,7 +7,14 @@ import type { BoardError, Digital, Panel } from "../../runtime/board.js";
 
 export interface TestOutput { digital: Digital; /** The level outside, once all that was written has arrived. */ outside(): Promise<0 | 1>; unplug(): void; carry(): Promise<void>; close(): void }
 export interface TestInput { digital: Digital; /** A hand at the pin. */ set(level: 0 | 1): void; carry(): Promise<void>; close(): void }
-export interface TestPanel { panel: Panel; /** Lights that are lit, once all that was shown has arrived; after `off` there are none. */ lit(): Promise<string[]>; close(): void }
+export interface TestPanel {
+  panel: Panel;
+  /** Lights that are lit, once all that was shown has arrived; after `off` there are none. */
+  lit(): Promise<string[]>;
+  /** True when what was shown last goes dark and comes back by itself, as a person would see it. */
+  blinks(): Promise<boolean>;
+  close(): void;
+}
 
 const until = async (carry: () => Promise<void>, holds: () => boolean): Promise<void> => { while (!holds()) await carry(); };
 
@@ -118,19 +125,27 @@ export function panelConforms(name: string, open: () => Promise<TestPanel>): voi
       x = await open();
       for (const before of lights) {
         for (const light of lights) {
-          x.panel.show(before, "", "");
-          x.panel.show(light, "l-l", "Not now");
+          x.panel.show(before, "steady", "", "");
+          x.panel.show(light, "steady", "l-l", "Not now");
           expect(await x.lit()).toEqual([light]);
         }
       }
     });
 
+    test("a blinking light blinks, a steady one does not, whichever came before", async () => {
+      x = await open();
+      for (const manner of ["blinking", "steady", "blinking", "steady"] as const) {
+        x.panel.show("amber", manner, "", "Please wait");
+        expect(await x.blinks(), manner).toBe(manner === "blinking");
+      }
+    });
+
     test("off is dark, also twice", async () => {
       x = await open();
-      x.panel.show("red", "l", "Expired");
+      x.panel.show("red", "steady", "l", "Expired");
       await x.lit();
-      x.panel.show("off", "", "");
-      x.panel.show("off", "", "");
+      x.panel.show("off", "steady", "", "");
+      x.panel.show("off", "steady", "", "");
       expect(await x.lit()).toEqual([]);
     });
   });

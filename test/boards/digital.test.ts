@@ -65,25 +65,33 @@ inputConforms("a simulated line", () => {
 });
 panelConforms("lights on a Firmata board", async () => {
   const x = await onFirmata();
-  return { ...x, lit: async () => { await x.settled(); return lights.filter((light) => x.board.level(pinOf[light]) === 1); } };
+  const lit = async () => { await x.settled(); return lights.filter((light) => x.board.level(pinOf[light]) === 1); };
+  const blinks = async () => {
+    const seen = new Set<number>();
+    for (let i = 0; i < 4; i++) { seen.add((await lit()).length); vi.advanceTimersByTime(250); }
+    return seen.size === 2;
+  };
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  return { ...x, lit, blinks, close: () => { vi.useRealTimers(); x.close(); } };
 });
 panelConforms("a console", () => {
   let lines: string[] = [];
   const panel = makeConsolePanel((line) => lines.push(line));
-  return Promise.resolve({ panel, close: () => undefined, lit: () => { const last = lines.at(-1); lines = []; return Promise.resolve(last === undefined ? [] : [/^\[(\w+)\]/.exec(last)![1]!]); } });
+  return Promise.resolve({ panel, close: () => undefined, blinks: () => Promise.resolve(lines.at(-1)!.includes("blinking]")), lit: () => { const last = lines.at(-1); lines = []; return Promise.resolve(last === undefined ? [] : [/^\[(\w+)\]/.exec(last)![1]!]); } });
 });
 panelConforms("a simulated panel", () => {
   const panel = makeSimPanel();
-  return Promise.resolve({ panel, close: () => undefined, lit: () => Promise.resolve(panel.shown.slice(-1).map((s) => s.light).filter((l) => l !== "off")) });
+  return Promise.resolve({ panel, close: () => undefined, blinks: () => Promise.resolve(panel.shown.at(-1)!.manner === "blinking"), lit: () => Promise.resolve(panel.shown.slice(-1).map((s) => s.light).filter((l) => l !== "off")) });
 });
 
 test("a console says what a person would see and hear, in one line", () => {
   const lines: string[] = [];
   const panel = makeConsolePanel((line) => lines.push(line));
-  panel.show("green", "h", "");
-  panel.show("off", "", "");
-  panel.show("red", "l-l", "Expired");
-  expect(lines).toEqual(["[green] Welcome (h)", "[red] Expired (l-l)"]);
+  panel.show("green", "steady", "h", "");
+  panel.show("off", "steady", "", "");
+  panel.show("red", "steady", "l-l", "Expired");
+  panel.show("amber", "blinking", "l", "Tap again");
+  expect(lines).toEqual(["[green] Welcome (h)", "[red] Expired (l-l)", "[amber blinking] Tap again (l)"]);
 });
 
 describe("a Firmata board", () => {
@@ -113,18 +121,18 @@ describe("a Firmata board", () => {
 
   test.each([["h", [80]], ["l", [250]], ["l-l", [250, -100, 250]], ["l-h", [250, -100, 80]], ["l-l-l", [250, -100, 250, -100, 250]], ["", []]])("the tone %s is heard as %j", async (tone, pattern) => {
     await opened();
-    expect(await heard(() => x.panel.show("red", tone, ""))).toEqual(pattern);
+    expect(await heard(() => x.panel.show("red", "steady", tone, ""))).toEqual(pattern);
   });
 
   test("a new tone takes the place of one that still sounds", async () => {
     await opened();
-    expect(await heard(() => x.panel.show("red", "l-l-l", ""), (ms) => { if (ms === 300) x.panel.show("green", "h", ""); })).toEqual([250, -50, 80]);
+    expect(await heard(() => x.panel.show("red", "steady", "l-l-l", ""), (ms) => { if (ms === 300) x.panel.show("green", "steady", "h", ""); })).toEqual([250, -50, 80]);
   });
 
   test("a light without a pin of its own is the red one", async () => {
     await opened({ accept: 13, refuse: 12, relay: 7 });
     for (const light of ["amber", "yellow", "blue", "red"] as const) {
-      x.panel.show(light, "l", "");
+      x.panel.show(light, "steady", "l", "");
       await x.settled();
       expect([x.board.level(12), x.board.level(13)]).toEqual([1, 0]);
     }
@@ -155,19 +163,19 @@ describe("a Firmata board", () => {
 
   test("closed while the gate is open: it is shut first, and silent", async () => {
     await opened();
-    x.panel.show("green", "l-l-l", "");
+    x.panel.show("green", "steady", "l-l-l", "");
     x.relay.write(1);
     await until(() => x.board.level(pins.relay) === 1 && x.board.level(pins.buzzer) === 1);
     x.close();
     await until(() => [pins.relay, pins.accept, pins.buzzer].every((pin) => x.board.level(pin) === 0));
     expect(() => x.relay.write(1)).toThrow(/closed or unplugged/);
-    expect(() => x.panel.show("green", "", "")).toThrow(/closed or unplugged/);
+    expect(() => x.panel.show("green", "steady", "", "")).toThrow(/closed or unplugged/);
   });
 
   test("unplugged: every write says so, and what to do", async () => {
     await opened();
     x.pty.close();
-    const error = (): BoardError | undefined => { try { x.panel.show("green", "h", ""); return undefined; } catch (e) { return e as BoardError; } };
+    const error = (): BoardError | undefined => { try { x.panel.show("green", "steady", "h", ""); return undefined; } catch (e) { return e as BoardError; } };
     await until(() => error() !== undefined);
     expect(error()).toMatchObject({ kind: "disconnected", message: expect.stringMatching(/plug it in and restart/) as unknown });
   });

@@ -24,7 +24,7 @@ const board = await openNodeBoard({
   firmata: { port: firmata.path, pins: { accept: 13, refuse: 12, buzzer: 8, relay: 7, passage: 2 } },
 });
 const running = startTerminal(board, gate, media.serial, url, () => undefined);
-board.panel.show("red", "l-l-l", "Out of service");
+board.panel.show("red", "steady", "l-l-l", "Out of service");
 running.running.wake();
 running.stop();
 board.close();

@@ -111,7 +111,7 @@ async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, sto
   untold();
   t.stop();
   board.relay.write(0);
-  board.panel.show("off", "", "");
+  board.panel.show("off", "steady", "", "");
   if (error !== undefined) { c.err(`kaisatsu terminal: ${error.message}`); return exitCode.device; }
   const left = unposted(t.terminal);
   if (c.json) c.out(JSON.stringify({ event: "stopped", unposted: left }));
