@@ -156,7 +156,20 @@ export function tidy(t: Terminal): void {
   forgetThrough(t.book, through);
 }
 
+/** Said for each page that wore out, to whoever watches and to the host, with its number and how many are left. */
+export function noteWorn(t: Terminal): void {
+  const store = t.journal.store;
+  while (t.journal.worn.length > 0) {
+    const page = t.journal.worn[0]!;
+    const left = store.pages - t.journal.retired.filter((gone) => gone === true).length;
+    report(t, "A page of the journal is worn out, " + left + " of " + store.pages + " are left: replace the storage in time.");
+    if (!noteIncident(t, "a page of the journal is worn out", bytesOf32(page), bytesOf32(left))) return;
+    t.journal.worn.shift();
+  }
+}
+
 /** At rest: no tap shall wait for an erase or for a sync that another entry needs. */
 export function prepareNext(t: Terminal): void {
   if (t.journal.fault === undefined) need(t, () => prepare(t.journal, recordRoomBytes));
+  noteWorn(t);
 }

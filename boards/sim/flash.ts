@@ -7,7 +7,9 @@
 import { befalls, count, makePlan, powerIsOff, seeded, type FaultyStore } from "./faulty.js";
 import { boardFault } from "../../runtime/journal/store.js";
 
-export interface FlashSize { pageBytes: number; pages: number; /** Bytes programmed at once: 4 or 8. */ unitBytes?: number; /** Programs of one unit between erases; 1 is strict. */ programs?: number }
+/** A page fails in this way after it was erased so many times, as littlefs' emulated chip has it. */
+export interface WearOut { way: "program error" | "erase error" | "read error" | "program does nothing" | "erase does nothing"; afterErases(page: number): number }
+export interface FlashSize { pageBytes: number; pages: number; /** Bytes programmed at once: 4 or 8. */ unitBytes?: number; /** Programs of one unit between erases; 1 is strict. */ programs?: number; wearOut?: WearOut }
 export interface Flash extends FaultyStore { /** Erases of each page so far. */ readonly wear: readonly number[] }
 
 interface Medium { bits: Uint8Array; /** 1: reads at random. */ weak: Uint8Array; /** Programs of each unit since its erase. */ programs: Uint8Array; pristine: Uint8Array; wear: number[]; noise: () => number }
@@ -64,11 +66,20 @@ function powered(size: FlashSize, m: Medium): Flash {
       else for (let i = 0; i < unit; i++) m.weak[unitAt + i] = share < 0.5 ? 0xff : 0xff & ~m.bits[unitAt + i]! & Math.floor(random() * 256) & Math.floor(random() * 256);
     }
   };
+  /** True when this page is worn in such a way; a way that is said by the chip throws. */
+  const fails = (page: number, what: string): boolean => {
+    const wearOut = size.wearOut;
+    if (wearOut === undefined || !wearOut.way.startsWith(what) || m.wear[page]! < wearOut.afterErases(page)) return false;
+    count(plan, wearOut.way);
+    if (wearOut.way.endsWith("error")) throw boardFault("worn", `The flash says: ${wearOut.way}.`);
+    return true;
+  };
   const flash: Flash = {
     pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, pristine: m.pristine, wear: m.wear,
     read: (page, offset, length) => {
       if (plan.dead) throw powerIsOff();
       const start = at(page, offset, length);
+      fails(page, "read");
       const out = m.bits.slice(start, start + length);
       for (let i = 0; i < length; i++) {
         const weak = m.weak[start + i]!;
@@ -82,6 +93,7 @@ function powered(size: FlashSize, m: Medium): Flash {
       const start = at(page, offset, data.length);
       if (offset % unit !== 0 || data.length % unit !== 0) throw new Error(`assertion failed: a write of ${data.length} bytes at ${offset} is not of whole units`);
       const what = befalls(plan, { what: "write", page, offset, length: data.length });
+      if (fails(page, "program")) return;
       for (let i = 0; i < data.length; i++) m.pristine[start + i]! &= data[i]!;
       if (what !== undefined && "cut" in what) {
         const random = seeded(what.cut);
@@ -103,6 +115,7 @@ function powered(size: FlashSize, m: Medium): Flash {
     erase: (page) => {
       at(page, 0, 0);
       const what = befalls(plan, { what: "erase", page, offset: 0, length: size.pageBytes });
+      if (fails(page, "erase")) return;
       m.pristine.fill(0xff, page * size.pageBytes, (page + 1) * size.pageBytes);
       m.wear[page]!++;
       if (what !== undefined && "cut" in what) { tearErase(page, seeded(what.cut)); throw powerIsOff(); }

@@ -205,5 +205,5 @@ function changePage(cells: Cells, sure: number): void {
 
 function erase(cells: Cells, page: number): void {
   cells.store.erase(page);
-  if (!isErased(cells.store.read(page, 0, cells.store.pageBytes), 0)) throw boardFault("broken", "The storage did not erase a page: replace it.");
+  if (!isErased(cells.store.read(page, 0, cells.store.pageBytes), 0)) throw boardFault("worn", "The storage did not erase a page: replace it.");
 }

@@ -7,8 +7,10 @@
  * cut while erasing is no damage. After a restart the journal is a prefix of what was written, holds all that was
  * acknowledged, and says so if it does not.
  */
+import { readPage, sureOf } from "./page.js";
+import { copyPage, erasePage, eraseReplaced, freePageAfter, freePages, isWholeUpTo, orRetire } from "./ring.js";
 import {
-  bytesOf32, encodeRecord, findRecord, isErased, readRecord, recordBytes, recordKind, recordsAt, saltOf, unsyncedMax, writeChecked, writeHeader, type FoundRecord, type PageHeader,
+  bytesOf32, encodeRecord, findRecord, readRecord, recordBytes, recordKind, recordsAt, saltOf, unsyncedMax, writeChecked, writeHeader, type FoundRecord, type PageHeader,
 } from "./record.js";
 import { boardFault, type BoardError, type Store } from "./store.js";
 import { assert } from "../../protocol/assert.js";
@@ -22,6 +24,9 @@ export interface Journal {
   pages: PageHeader[];
   /** Pages erased in this boot and not written since: `erased[page]`. What a cut left of an erase is never trusted. */
   erased: boolean[];
+  /** Pages found worn in this boot, `retired[page]`, which are used no more; and those that nobody was told of yet. */
+  retired: boolean[];
+  worn: number[];
   /** Where the next record goes in the last page. */
   offset: number;
   /** Sequence of the next entry; the first ever is 1. */
@@ -72,11 +77,13 @@ export function changing(journal: Journal, change: () => void): void {
  */
 export function append(journal: Journal, entry: Uint8Array, durable: boolean): number {
   assert(entry.length <= entryBytesMax(journal.store), "an entry fits a page");
-  if (!roomFor(journal, entry.length, 0)) throw boardFault("full", "The journal is full: let the terminal reach the host, so that it can give pages back.");
+  let room = roomFor(journal, entry.length, 0);
+  // Pages may turn out to be worn just when they are needed; the last one stays for the recovery.
+  if (room && !fitsPage(journal, entry.length)) changing(journal, () => { room = beginPage(journal, 1); });
+  if (!room) throw boardFault("full", "The journal is full: let the terminal reach the host, so that it can give pages back.");
   changing(journal, () => {
-    if (!fitsPage(journal, entry.length)) beginPage(journal);
     if (journal.unsynced >= unsyncedMax) flush(journal);
-    writeRecord(journal, recordKind.entry, journal.next, entry);
+    writeSurely(journal, () => writeRecord(journal, recordKind.entry, journal.next, entry));
     journal.unsynced++;
     if (durable) flush(journal);
   });
@@ -104,40 +111,52 @@ function fitsPage(journal: Journal, bytes: number): boolean {
   return journal.pages.length > 0 && journal.offset + recordBytes(bytes) + releaseBytes <= journal.store.pageBytes;
 }
 
-/** What stands on the page before is durable first, so that no page is there without those it follows. */
-function beginPage(journal: Journal): void {
+/** Writes to the page in use; when that turns out to be worn, everything on it moves to a fresh one, and it is written there. */
+function writeSurely(journal: Journal, write: () => void): void {
+  for (;;) {
+    const page = journal.pages[journal.pages.length - 1]!.page;
+    // The last free page is the recovery's: without another one the next start moves there instead.
+    const mayMove = freePages(journal) > 1;
+    if (!mayMove) { write(); return; }
+    if (orRetire(journal, page, write)) return;
+    movePage(journal);
+  }
+}
+
+function movePage(journal: Journal): void {
+  const source = readPage(journal.store, journal.pages[journal.pages.length - 1]!);
+  if (!isWholeUpTo(source, journal.next)) throw boardFault("broken", "The storage lost what it had kept: drain the journal and replace it.");
+  copyPage(journal, source, sureOf(source), () => true);
+  journal.dirty = false;
+  journal.unsynced = 0;
+}
+
+/**
+ * What stands on the page before is durable first, so that no page is there without those it follows. `spare` sound pages stay
+ * free; false when that leaves none.
+ */
+function beginPage(journal: Journal, spare: number): boolean {
   flush(journal);
   const last = journal.pages[journal.pages.length - 1];
   const number = last === undefined ? 1 : last.number + 1;
-  const page = freePageAfter(journal, last === undefined ? journal.store.pages - 1 : last.page);
-  erasePage(journal, page);
-  const header = {
-    page: page, number: number, firstSequence: journal.next, keptFrom: last === undefined ? number : journal.pages[0]!.number, through: journal.next - 1, sure: journal.next - 1,
-    head: journal.head,
-  };
-  journal.dirty = true;
-  writeHeader(journal.store, header);
-  journal.erased[page] = false;
-  journal.pages.push(header);
-  journal.offset = recordsAt;
-}
-
-/** In the order of the ring. */
-function freePageAfter(journal: Journal, after: number): number {
-  for (let i = 1; i <= journal.store.pages; i++) {
-    const page = (after + i) % journal.store.pages;
-    if (!journal.pages.some((used) => used.page === page)) return page;
+  while (freePages(journal) > spare) {
+    const page = freePageAfter(journal, last === undefined ? journal.store.pages - 1 : last.page, () => true);
+    const header = {
+      page: page, number: number, firstSequence: journal.next, keptFrom: last === undefined ? number : journal.pages[0]!.number, through: journal.next - 1, sure: journal.next - 1,
+      head: journal.head,
+    };
+    const begun = orRetire(journal, page, () => {
+      erasePage(journal, page);
+      journal.erased[page] = false;
+      journal.dirty = true;
+      writeHeader(journal.store, header);
+    });
+    if (!begun) { eraseReplaced(journal); continue; }
+    journal.pages.push(header);
+    journal.offset = recordsAt;
+    return true;
   }
-  assert(false, "a page is free");
-  return -1;
-}
-
-/** Erases unless this boot has; an erase that did nothing is found. */
-export function erasePage(journal: Journal, page: number): void {
-  if (journal.erased[page] === true) return;
-  journal.store.erase(page);
-  if (!isErased(journal.store.read(page, 0, journal.store.pageBytes), 0)) throw boardFault("broken", "The storage did not erase a page: replace it.");
-  journal.erased[page] = true;
+  return false;
 }
 
 /** At rest, when an entry of so many bytes would begin a page: has it ready, so that no tap waits for an erase or a second sync. */
@@ -145,11 +164,12 @@ export function prepare(journal: Journal, bytes: number): void {
   const last = journal.pages[journal.pages.length - 1];
   if (last === undefined || fitsPage(journal, bytes)) return;
   flush(journal);
-  if (freePages(journal) > 1) changing(journal, () => erasePage(journal, freePageAfter(journal, last.page)));
-}
-
-export function freePages(journal: Journal): number {
-  return journal.store.pages - journal.pages.length;
+  changing(journal, () => {
+    while (freePages(journal) > 1) {
+      const page = freePageAfter(journal, last.page, () => true);
+      if (orRetire(journal, page, () => erasePage(journal, page))) return;
+    }
+  });
 }
 
 /** Can an entry of this many bytes be appended without giving a page back? `spare` pages stay free, beside the recovery's. */
@@ -173,10 +193,13 @@ export function releaseThrough(journal: Journal, through: number): void {
   changing(journal, () => {
     flush(journal);
     // The page kept for the recovery may be begun here: those that come back are free before anything else is written.
-    if (journal.offset + releaseBytes > journal.store.pageBytes) beginPage(journal);
-    writeRecord(journal, recordKind.release, 0, bytesOf32(journal.pages[count]!.number));
+    if (journal.offset + releaseBytes > journal.store.pageBytes && !beginPage(journal, 0)) throw boardFault("broken", "The journal has no sound page left: drain it and replace the storage.");
+    writeSurely(journal, () => writeRecord(journal, recordKind.release, 0, bytesOf32(journal.pages[count]!.number)));
     flush(journal);
-    for (let i = 0; i < count; i++) erasePage(journal, journal.pages.shift()!.page);
+    for (let i = 0; i < count; i++) {
+      const page = journal.pages.shift()!.page;
+      orRetire(journal, page, () => erasePage(journal, page));
+    }
     journal.store.sync();
   });
 }

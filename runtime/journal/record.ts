@@ -146,7 +146,7 @@ export function isErased(image: Uint8Array, offset: number): boolean {
 export function writeChecked(store: Store, page: number, offset: number, bytes: Uint8Array): void {
   store.write(page, offset, bytes);
   const there = store.read(page, offset, bytes.length);
-  for (let i = 0; i < bytes.length; i++) if (there[i] !== bytes[i]) throw boardFault("broken", "The storage did not keep what was written: replace it.");
+  for (let i = 0; i < bytes.length; i++) if (there[i] !== bytes[i]) throw boardFault("worn", "The storage did not keep what was written: replace it.");
 }
 
 function put32(bytes: Uint8Array, at: number, n: number): void {

@@ -6,11 +6,10 @@
  * last, and then the mark that the copy *stands*. Only then does anyone act on what was read. While the copy does not stand
  * and the page behind it is whole, that page counts; so a cut during the recovery, at any depth, begins it anew.
  */
-import { changing, chained, erasePage, type Journal } from "./journal.js";
+import { changing, chained, type Journal } from "./journal.js";
 import { nextOf, readImage, readPage, sureOf, type PageRead } from "./page.js";
-import {
-  encodeRecord, nearlyHeader, readHeader, readRecord, readStands, recordKind, recordsAt, saltOf, writeChecked, writeHeader, writeStands, type PageHeader,
-} from "./record.js";
+import { nearlyHeader, readHeader, readRecord, readStands, recordKind, recordsAt, saltOf, type PageHeader } from "./record.js";
+import { copyPage, orRetire } from "./ring.js";
 import { boardFault, unitBytes, type BoardError, type Store } from "./store.js";
 import { assert } from "../../protocol/assert.js";
 import { equal } from "../../protocol/wire/bytes.js";
@@ -30,13 +29,14 @@ export function openJournal(store: Store, crypto: Crypto, visit: Visit): Journal
   assert(store.pages >= 3, "a journal needs three pages: one to write, one to keep, one free");
   assert(store.pageBytes % unitBytes === 0, "a page holds whole units");
   const journal: Journal = {
-    store: store, crypto: crypto, pages: [], erased: [], offset: recordsAt, next: 1, head: new Uint8Array(16), damaged: [], torn: undefined, fault: undefined, dirty: false, unsynced: 0,
+    store: store, crypto: crypto, pages: [], erased: [], retired: [], worn: [], offset: recordsAt, next: 1, head: new Uint8Array(16), damaged: [], torn: undefined, fault: undefined, dirty: false, unsynced: 0,
   };
   try {
+    for (let page = 0; page < store.pages; page++) orRetire(journal, page, () => { readHeader(store, page); });
     let last: PageRead | undefined;
     for (const found of usedPages(journal)) last = readOn(journal, found, visit);
     rescue(journal, visit);
-    if (journal.pages.length === 0 && standsAnywhere(store)) journal.damaged.push({ page: -1, sequence: journal.next });
+    if (journal.pages.length === 0 && standsAnywhere(journal)) journal.damaged.push({ page: -1, sequence: journal.next });
     if (journal.damaged.length > 0) journal.fault = boardFault("broken", "The journal is damaged: drain it and call the operator.");
     else if (last !== undefined) makeFirm(journal, last);
   } catch (error) {
@@ -53,7 +53,7 @@ function usedPages(journal: Journal): Found[] {
   const store = journal.store;
   let found: Found[] = [];
   for (let page = 0; page < store.pages; page++) {
-    const here = findPage(store, page);
+    const here = journal.retired[page] === true ? undefined : findPage(store, page);
     if (here === undefined) continue;
     found = found.filter((x) => x.header.number < here.header.number).concat([here]).concat(found.filter((x) => x.header.number >= here.header.number));
   }
@@ -122,7 +122,7 @@ function rescue(journal: Journal, visit: Visit): void {
   const last = journal.pages[journal.pages.length - 1];
   const number = last === undefined ? 1 : last.number + 1;
   for (let page = 0; page < journal.store.pages; page++) {
-    if (journal.pages.some((used) => used.page === page) || readHeader(journal.store, page) !== undefined) continue;
+    if (journal.retired[page] === true || journal.pages.some((used) => used.page === page) || readHeader(journal.store, page) !== undefined) continue;
     const keptFrom = last === undefined ? number : journal.pages[0]!.number;
     const header = { page: page, number: number, firstSequence: journal.next, keptFrom: keptFrom, through: journal.next - 1, sure: journal.next - 1, head: journal.head };
     const image = journal.store.read(page, 0, journal.store.pageBytes);
@@ -136,62 +136,21 @@ function rescue(journal: Journal, visit: Visit): void {
 }
 
 /** No page has a header, but one was whole: it cannot be a journal that was never written to. */
-function standsAnywhere(store: Store): boolean {
-  for (let page = 0; page < store.pages; page++) if (readStands(store, page)) return true;
+function standsAnywhere(journal: Journal): boolean {
+  for (let page = 0; page < journal.store.pages; page++) if (journal.retired[page] !== true && readStands(journal.store, page)) return true;
   return false;
 }
 
 // ---- making firm --------------------------------------------------------------------------------------------------------------
 
-/** Copies the page in use, as it was read, to a fresh one. */
+/**
+ * Copies the page in use, as it was read, to a fresh one: first of those that are not about to be given back, because until the
+ * copy stands that may be undone.
+ */
 function makeFirm(journal: Journal, source: PageRead): void {
   const store = journal.store;
-  const number = source.header.number + 1;
-  const header = {
-    page: target(journal, source), number: number, firstSequence: source.header.firstSequence, keptFrom: journal.pages.length === 1 ? number : journal.pages[0]!.number,
-    through: journal.next - 1, sure: sureOf(source), head: source.header.head,
-  };
-  const salt = saltOf(header);
-  let offset = recordsAt;
-  changing(journal, () => {
-    erasePage(journal, header.page);
-    for (const entry of source.entries) {
-      const record = encodeRecord(recordKind.copied, entry.sequence, entry.payload, salt, 0);
-      writeChecked(store, header.page, offset, record);
-      offset += record.length;
-    }
-    store.sync();
-    writeHeader(store, header);
-    store.sync();
-    writeStands(store, header.page);
-    store.sync();
-    journal.erased[header.page] = false;
-    journal.pages.pop();
-    journal.pages.push(header);
-    eraseReplaced(journal);
-  });
-  journal.offset = offset;
-}
-
-/** Were the mark of a page that stands to rot, no page that it replaced must pass for it. */
-function eraseReplaced(journal: Journal): void {
-  for (let page = 0; page < journal.store.pages; page++) {
-    if (!journal.pages.some((used) => used.page === page) && readHeader(journal.store, page) !== undefined) erasePage(journal, page);
-  }
-  journal.store.sync();
-}
-
-/** The next free page in the ring; first of those that are not about to be given back, because until the copy stands that may be undone. */
-function target(journal: Journal, source: PageRead): number {
-  const pages = journal.store.pages;
-  let any = -1;
-  for (let i = 1; i < pages; i++) {
-    const page = (source.header.page + i) % pages;
-    if (journal.pages.some((used) => used.page === page)) continue;
-    const header = readHeader(journal.store, page);
-    if (header === undefined || header.number < source.header.keptFrom || header.number >= source.keptFrom) return page;
-    any = page;
-  }
-  if (any < 0) throw boardFault("full", "The journal has no page left to recover to: drain it and call the operator.");
-  return any;
+  changing(journal, () => copyPage(journal, source, sureOf(source), (page) => {
+    const header = readHeader(store, page);
+    return header === undefined || header.number < source.header.keptFrom || header.number >= source.keptFrom;
+  }));
 }

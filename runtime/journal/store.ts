@@ -3,8 +3,9 @@
  *
  * Writes come in whole units of `unitBytes`, the largest that a flash of ours programs at once, and each unit is written
  * once between erases. `sync` answers when everything written before is durable. A cut may leave any part of what was not
- * synced, torn at any byte, and bits that read differently each time until they are erased. Failures throw a `BoardError`;
- * after one nothing more may be believed, and everything throws, until a restart. Reaching past a page is broken code.
+ * synced, torn at any byte, and bits that read differently each time until they are erased. Failures throw a `BoardError`:
+ * `worn` says that this page alone has failed, and the others serve on; after any other nothing more may be believed, and
+ * everything throws, until a restart. Reaching past a page is broken code.
  */
 import { assert } from "../../protocol/assert.js";
 
@@ -33,7 +34,7 @@ export function assertUnits(store: Store, page: number, offset: number, length: 
 }
 
 /** Ways a device fails that code above can act on; the message is for the person who mends it. */
-export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken";
+export type BoardErrorKind = "absent" | "busy" | "denied" | "disconnected" | "full" | "timed_out" | "broken" | "worn";
 export interface BoardError {
   readonly kind: BoardErrorKind;
   /** What happened and what to do, in one sentence. */

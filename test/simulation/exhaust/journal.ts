@@ -8,8 +8,9 @@ import { makeDisk, type Disk } from "../../../boards/sim/disk.js";
 import { seeded, type FaultyStore } from "../../../boards/sim/faulty.js";
 import { makeFlash } from "../../../boards/sim/flash.js";
 import { nodeCrypto as crypto } from "../../../protocol/crypto/node/node.js";
-import { append, chained, entryBytesMax, flush, freePages, oldestEnds, prepare, readFrom, releaseThrough, roomFor, type Journal } from "../../../runtime/journal/journal.js";
+import { append, chained, entryBytesMax, flush, oldestEnds, prepare, readFrom, releaseThrough, roomFor, type Journal } from "../../../runtime/journal/journal.js";
 import { openJournal } from "../../../runtime/journal/recovery.js";
+import { freePages } from "../../../runtime/journal/ring.js";
 import type { Store } from "../../../runtime/journal/store.js";
 
 export interface Result { points: number; faults: Record<string, number>; violations: string[] }
