@@ -12,6 +12,8 @@ export const suites: readonly Suite[] = [
   { name: "tear", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/tear.js")).run(o) },
   { name: "session", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/session.js")).run(o) },
   { name: "sql", usual: 1, whole: 10, run: async (o) => (await import("./exhaust/sql.js")).run(o) },
+  { name: "status", usual: 1, whole: 2, run: async (o) => (await import("./exhaust/status.js")).run(o) },
+  { name: "workers", usual: 4, whole: 1, run: async (o) => (await import("./exhaust/workers.js")).run(o) },
   { name: "model", usual: 1, whole: 1, run: async (o) => (await import("./exhaust/model.js")).run(o) },
 ];
 
