@@ -16,7 +16,7 @@ import { runPlan, type Result } from "./run.js";
 import { shrink } from "./shrink.js";
 
 export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
-interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; worker: boolean; trace: boolean }
+interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; only: string | undefined; worker: boolean; trace: boolean }
 
 const self = fileURLToPath(import.meta.url);
 const here = join(self, "..");
@@ -41,7 +41,7 @@ function optionsOf(args: readonly string[]): Options {
   };
   return {
     seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), exhaust: value("exhaust"),
-    damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), worker: has("worker"), trace: has("trace"),
+    damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), only: value("only"), worker: has("worker"), trace: has("trace"),
   };
 }
 
@@ -216,21 +216,21 @@ function tellFound(name: string, found: Found, json: boolean): boolean {
 }
 
 /** Seed after seed in this process until something breaks: how planted bugs are looked for. */
-async function find(most: number): Promise<void> {
+async function find(from: number, most: number): Promise<void> {
   const base = await makeBase();
-  for (let seed = 1; seed <= most; seed++) {
+  for (let seed = from; seed < from + most; seed++) {
     const r = await runPlan(base, drawPlan(seed));
-    if (r.violations.length > 0) { console.log(JSON.stringify({ seeds: seed, ...r.violations[0] })); return; }
+    if (r.violations.length > 0) { console.log(JSON.stringify({ seeds: seed - from + 1, ...r.violations[0] })); return; }
   }
   console.log(JSON.stringify({ seeds: most }));
 }
 
-function showPlanted(): boolean {
+async function showPlanted(only: string | undefined): Promise<boolean> {
   let good = true;
-  for (const plant of plants) {
-    const f = findPlanted(plant, join(here, "..", "..", ".."));
+  for (const plant of plants.filter((p) => only === undefined || p.name.includes(only))) {
+    const f = await findPlanted(plant, join(here, "..", "..", ".."));
     good = good && f.found;
-    console.log(`${f.found ? "found" : "NOT FOUND"} | ${plant.name} | ${plant.by}${plant.by === "seeds" ? ` ${f.seeds}` : ""} | ${f.invariant} | ${f.what.slice(0, 140)}`);
+    console.log(`${f.found ? "found" : "NOT FOUND"} | ${plant.name} | ${plant.by === "seeds" ? `seed ${f.seeds}` : `${plant.by}, ${f.points} points`} | ${f.invariant} | ${f.what.slice(0, 140)}`);
   }
   return good;
 }
@@ -268,7 +268,7 @@ function apart(args: string[]): Promise<boolean> {
 async function main(): Promise<void> {
   const o = optionsOf(process.argv.slice(2));
   if (o.worker) { await work(o.from, o.seeds, Number(process.argv[process.argv.indexOf("--nth") + 1]), processes); return; }
-  if (o.find > 0) { await find(o.find); return; }
+  if (o.find > 0) { await find(o.from, o.find); return; }
   process.exitCode = (await chosen(o)) ? 0 : 1;
   process.disconnect?.();
 }
@@ -277,7 +277,7 @@ async function chosen(o: Options): Promise<boolean> {
   if (o.plan !== undefined) return await onePlan(JSON.parse(readFileSync(o.plan, "utf8")) as Plan, o);
   if (o.seed !== undefined) return await onePlan(drawPlan(o.seed), o);
   if (o.exhaust !== undefined) return await exhaust(o.exhaust, o);
-  if (o.planted) return showPlanted();
+  if (o.planted) return await showPlanted(o.only);
   if (o.fuzz) return tellFound("fuzz", await fuzz(o.seeds === 200 ? 100_000 : o.seeds, o.from, makeProgressOf("fuzz")), o.json);
   if (o.soak > 0) return await soak(o);
   if (o.ci) return await submission(o);
