@@ -9,6 +9,7 @@ import { beaconFrame } from "../../../protocol/link/beacon.js";
 import { deframer, encodeFrame, feed } from "../../../protocol/link/frame.js";
 import { makeLink, poll, receive, send } from "../../../protocol/link/link.js";
 import { media, type Medium } from "../../../protocol/link/media.js";
+import { limits } from "../../../protocol/limits.js";
 import { arrive, atWrite, converse, good, peerOf, sizes, type Delivery, type Line, type Talk, type Told, type Write } from "../../link/line.js";
 import { seeded, type Random } from "../../published.js";
 
@@ -131,6 +132,7 @@ const rows: Row[] = [
     const lies = g.medium.wrapping === "cobs" ? [0, 1, 2, 3, 4, 16, 32, 64, 127, 128, 129, 200, 252, 253, 254, 255] : [0x7d, 0xc0, 0xc1];
     for (const { n, at } of lengths) for (const lie of lies) report(`write ${n} byte ${at} says ${lie}`, () => converse(g.medium, atWrite(n, (x) => [arrive(x, changed(x.bytes, at, lie))])), [1]);
   } },
+  { fault: "10 message without an end", points: (g, report) => report("fragment after fragment", () => unending(g.medium), []) },
   { fault: "11 wrong speed", seeded: true, points: (g, report) => fromSeeds(g, report, (random) => {
     const often = 1 + random.below(20);
     return inFirst((w) => [arrive(w, w.bytes.map((byte) => (random.below(20) < often ? (random.below(2) === 0 ? 0 : 255) : byte)))]);
@@ -187,6 +189,19 @@ function endless(medium: Medium): Pick<Told, "violations" | "finished"> {
   receive(link, Uint8Array.of(0), 86_400_001);
   const frame = encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: Uint8Array.of(7) }, 0);
   if (receive(link, frame, 86_400_002).messages.length !== 1) violations.push("a good frame after a day of noise is not heard");
+  return { violations, finished: [] };
+}
+
+/** Fragments that each promise another one: nothing is held beyond the longest message, and the next message is heard. */
+function unending(medium: Medium): Pick<Told, "violations" | "finished"> {
+  const link = makeLink(medium, false);
+  const violations: string[] = [];
+  for (let n = 0; n < 200; n++) {
+    receive(link, encodeFrame(medium.wrapping, { link: 128 | 8 | 4 | (n === 0 ? 16 : 0) | (n % 2), payload: new Uint8Array(200).fill(n) }, 0), n);
+    const held = link.arriving.reduce((sum, part) => sum + part.length, 0);
+    if (held > limits.messageBytesMax) { violations.push(`${held} bytes of a message are held, ${limits.messageBytesMax} is the longest`); break; }
+  }
+  if (receive(link, encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: Uint8Array.of(7) }, 0), 60_000).messages.length !== 1) violations.push("a good message after an endless one is not heard");
   return { violations, finished: [] };
 }
 
