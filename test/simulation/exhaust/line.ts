@@ -197,7 +197,7 @@ function unending(medium: Medium): Pick<Told, "violations" | "finished"> {
   const link = makeLink(medium, false);
   const violations: string[] = [];
   for (let n = 0; n < 200; n++) {
-    receive(link, encodeFrame(medium.wrapping, { link: 128 | 8 | 4 | (n === 0 ? 16 : 0) | (n % 2), payload: new Uint8Array(200).fill(n) }, 0), n);
+    receive(link, encodeFrame(medium.wrapping, { link: 128 | 8 | 4 | (n === 0 ? 16 : 0) | (n & 1) | ((n & 2) << 5), payload: new Uint8Array(200).fill(n) }, 0), n);
     const held = link.arriving.reduce((sum, part) => sum + part.length, 0);
     if (held > limits.messageBytesMax) { violations.push(`${held} bytes of a message are held, ${limits.messageBytesMax} is the longest`); break; }
   }
