@@ -106,7 +106,7 @@ async function collect(world: World, h: HandsetActor): Promise<void> {
 
 /** A world as it begins: powered, synced, nobody at a gate. */
 export async function worldFrom(base: Base, plan: Plan): Promise<World> {
-  const world = await makeWorld(plan, { keys: base.keys, dump: base.dump }, base.endsAt + 60);
+  const world = await makeWorld(plan, { keys: base.keys, begins: base.dump }, base.endsAt + 60);
   for (const [i, from] of base.gates.entries()) {
     const g = addGate(world, i, gateKinds[i]!);
     g.journal = from.journal.restarted();

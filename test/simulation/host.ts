@@ -5,9 +5,13 @@
 import { simCrypto as crypto } from "./crypto.js";
 import type { Draw } from "./random.js";
 import type { Schedule } from "./schedule.js";
-import { sql } from "kysely";
+import { drained } from "./schedule.js";
+import { CompiledQuery, Kysely, sql, type DatabaseConnection, type Dialect } from "kysely";
 import type { Context } from "../../host/context.js";
-import { inMemory, openDatabase } from "../../host/database.js";
+import { inMemory, migrate, openDatabase, type Database, type Tables } from "../../host/database.js";
+import { migrations } from "../../host/schema.js";
+import { moreMigrations } from "../../host/schema-directory.js";
+import { sqliteDialect } from "../../host/sqlite.js";
 import { takeEnvelope } from "../../host/device.js";
 import { makeBroker, type Broker } from "../../host/handover.js";
 import { makeKeyStore, type KeyStore } from "../../host/keys.js";
@@ -24,7 +28,8 @@ export interface HostActor {
   close(): Promise<void>;
 }
 
-export interface HostOptions { schedule: Schedule; utc: () => number; draw: Draw; keys?: KeyStore; dump?: Dump }
+/** `begins`: rows to begin with, the same for many worlds; `dump`: rows of this world alone. */
+export interface HostOptions { schedule: Schedule; utc: () => number; draw: Draw; keys?: KeyStore; begins?: Dump; dump?: Dump }
 export async function startHostActor(o: HostOptions): Promise<HostActor> {
   const machine: Machine = {
     crypto, now: () => Math.floor(o.utc()), random: (length) => o.draw.bytes(length), slowHash: (password, salt) => Promise.resolve(crypto.hmac(salt, new TextEncoder().encode(password))),
@@ -33,13 +38,18 @@ export async function startHostActor(o: HostOptions): Promise<HostActor> {
       return () => { handle.cancelled = true; };
     },
   };
-  const context: Context = { ...machine, db: await openDatabase(inMemory), keys: o.keys ?? makeKeyStore(machine, "example"), hashing: makeQueue() };
+  const lent = o.begins === undefined ? undefined : await borrow(o.begins);
+  const context: Context = { ...machine, db: lent?.db ?? await openDatabase(inMemory), keys: o.keys ?? makeKeyStore(machine, "example"), hashing: makeQueue() };
   const broker = makeBroker(machine);
-  if (o.dump !== undefined) await restore(context, o.dump);
+  if (o.dump !== undefined) await restore(context.db, o.dump);
   const host: HostActor = {
     context, broker, down: false, counted: {},
     take: (bytes) => takeEnvelope(context, broker, bytes, (result) => { host.counted[result] = (host.counted[result] ?? 0) + 1; }),
-    close: async () => { broker.close(); await context.db.destroy(); },
+    close: async () => {
+      broker.close();
+      await drained();
+      await (lent === undefined ? context.db.destroy() : giveBack(lent));
+    },
   };
   return host;
 }
@@ -61,9 +71,66 @@ function literal(x: unknown): string {
   return typeof x === "number" ? String(x) : `'${String(x).replaceAll("'", "''")}'`;
 }
 
-async function restore(c: Context, dump: Dump): Promise<void> {
-  await sql`begin`.execute(c.db);
-  await sql`pragma defer_foreign_keys = on`.execute(c.db);
-  for (const statement of dump) await sql.raw(statement).execute(c.db);
-  await sql`commit`.execute(c.db);
+async function restore(db: Database, dump: Dump): Promise<void> {
+  await sql`begin immediate`.execute(db);
+  await sql`pragma defer_foreign_keys = on`.execute(db);
+  for (const statement of dump) await sql.raw(statement).execute(db);
+  await sql`commit`.execute(db);
+}
+
+// ---- one database for many worlds ---------------------------------------------------------------------------------------------
+
+/** A database that begins with these rows whenever it is lent: a world runs in a transaction that is rolled back behind it. */
+interface Lent { readonly db: Database; readonly rows: Dump }
+const free: Lent[] = [];
+
+async function borrow(rows: Dump): Promise<Lent> {
+  const at = free.findIndex((x) => x.rows === rows);
+  if (at >= 0) return free.splice(at, 1)[0]!;
+  const db: Database = new Kysely<Tables>({ dialect: nested(await sqliteDialect(inMemory)) });
+  await migrate(db, [...migrations, ...moreMigrations]);
+  await restore(db, rows);
+  await sql`begin -- world`.execute(db);
+  return { db, rows };
+}
+
+/** A transaction left open, or a statement under way, is a bug of the host: then this throws. */
+async function giveBack(lent: Lent): Promise<void> {
+  await sql`rollback -- world`.execute(lent.db);
+  await sql`begin -- world`.execute(lent.db);
+  free.push(lent);
+}
+
+/** The host's transactions are savepoints within the world's. */
+const within: Record<string, readonly string[]> = { "begin immediate": ["savepoint host"], commit: ["release host"], rollback: ["rollback to host", "release host"] };
+
+function nested(dialect: Dialect): Dialect {
+  const wrapped = (c: DatabaseConnection): DatabaseConnection => ({
+    executeQuery: async <R>(query: CompiledQuery) => {
+      const [first, second] = within[query.sql] ?? [];
+      const answer = await c.executeQuery<R>(first === undefined ? query : CompiledQuery.raw(first));
+      return second === undefined ? answer : c.executeQuery<R>(CompiledQuery.raw(second));
+    },
+    streamQuery: (query, size) => c.streamQuery(query, size),
+  });
+  return {
+    createAdapter: () => dialect.createAdapter(), createIntrospector: (db) => dialect.createIntrospector(db), createQueryCompiler: () => dialect.createQueryCompiler(),
+    createDriver: () => {
+      const driver = dialect.createDriver();
+      const known = new WeakMap<DatabaseConnection, DatabaseConnection>();
+      const inner = new WeakMap<DatabaseConnection, DatabaseConnection>();
+      return {
+        init: () => driver.init(), destroy: () => driver.destroy(), beginTransaction: (c, settings) => driver.beginTransaction(inner.get(c)!, settings),
+        commitTransaction: (c) => driver.commitTransaction(inner.get(c)!), rollbackTransaction: (c) => driver.rollbackTransaction(inner.get(c)!),
+        releaseConnection: (c) => driver.releaseConnection(inner.get(c)!),
+        acquireConnection: async () => {
+          const c = await driver.acquireConnection();
+          const outer = known.get(c) ?? wrapped(c);
+          known.set(c, outer);
+          inner.set(outer, c);
+          return outer;
+        },
+      };
+    },
+  };
 }

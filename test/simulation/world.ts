@@ -54,7 +54,7 @@ export const gateKinds: readonly GateKind[] = [
   { medium: media.serial, hasSensor: true, sizes: { pageBytes: 4096, pages: 8 } },
 ];
 
-export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "dump">, begins = start): Promise<World> {
+export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "begins">, begins = start): Promise<World> {
   const schedule = makeSchedule();
   const streams = new Map<string, Draw>();
   const draw = (name: string): Draw => {
