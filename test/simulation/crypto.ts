@@ -4,7 +4,7 @@
  * bounds: a provider's key verifies the same certificate at every tap. It also watches invariant I9: a key and a nonce
  * never seal two texts.
  */
-import { createECDH, createHash, createHmac } from "node:crypto";
+import { createECDH, hash, type ECDH } from "node:crypto";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
 
@@ -29,10 +29,14 @@ function remembered<T>(most: number, compute: (...inputs: Uint8Array[]) => T): (
   };
 }
 
-const hmac = (key: Buffer, ...parts: Uint8Array[]): Buffer => {
-  const h = createHmac("sha256", key);
-  for (const part of parts) h.update(part);
-  return h.digest();
+const sha256 = (...parts: Uint8Array[]): Buffer => hash("sha256", parts.length === 1 ? parts[0]! : Buffer.concat(parts), "buffer");
+
+/** RFC 2104 out of hashes in one call: an object of the library's for each is what costs time. */
+const hmac = (key: Uint8Array, ...parts: Uint8Array[]): Buffer => {
+  const short = key.length > 64 ? sha256(key) : key;
+  const [inner, outer] = [Buffer.alloc(64, 0x36), Buffer.alloc(64, 0x5c)];
+  for (let i = 0; i < short.length; i++) { inner[i]! ^= short[i]!; outer[i]! ^= short[i]!; }
+  return sha256(outer, sha256(inner, ...parts));
 };
 
 /** The k of RFC 6979 §3.2 for SHA-256 and P-256. */
@@ -64,7 +68,7 @@ function inverse(a: bigint): bigint {
 }
 
 function signDeterministically(secret: Uint8Array, message: Uint8Array): Uint8Array {
-  const digest = createHash("sha256").update(message).digest();
+  const digest = sha256(message);
   const d = toBig(secret);
   if (d === 0n || d >= order) throw new Error("assertion failed: signing with a scalar that is no key");
   const z = toBig(digest) % order;
@@ -78,12 +82,21 @@ function signDeterministically(secret: Uint8Array, message: Uint8Array): Uint8Ar
   });
 }
 
-/** ECDH without importing the scalar as a key object. */
-function agreeNatively(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
+/** The pair that a secret makes, kept for a while: an ephemeral key is asked for its point and agrees in one breath. */
+const pairOf = remembered(2_000, (secret): { pair: ECDH | undefined; point: Uint8Array | undefined } => {
   try {
     const pair = createECDH("prime256v1");
-    pair.setPrivateKey(secret);
-    return new Uint8Array(pair.computeSecret(point));
+    pair.setPrivateKey(secret!);
+    return { pair, point: new Uint8Array(pair.getPublicKey(null, "compressed")) };
+  } catch {
+    return { pair: undefined, point: undefined };
+  }
+});
+const pointOf = (secret: Uint8Array): Uint8Array | undefined => (secret.length === 32 ? pairOf(secret).point : undefined);
+
+function agreeNatively(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
+  try {
+    return new Uint8Array(pairOf(secret).pair!.computeSecret(point));
   } catch {
     return undefined;
   }
@@ -92,7 +105,7 @@ function agreeNatively(secret: Uint8Array, point: Uint8Array): Uint8Array | unde
 /** Both sides of an agreement find the same x: it is remembered by the two public keys in one order, so one multiplication serves both. */
 const agreements = new Map<string, Uint8Array>();
 function agree(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
-  const own = secret.length === 32 && point.length === 33 && (point[0] === 2 || point[0] === 3) ? publicKey(secret).point : undefined;
+  const own = secret.length === 32 && point.length === 33 && (point[0] === 2 || point[0] === 3) ? pointOf(secret) : undefined;
   if (own === undefined) return undefined;
   const [a, b] = [latin(own.subarray(1)), latin(point.subarray(1))];
   const name = a < b ? a + b : b + a;
@@ -107,7 +120,7 @@ function agree(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
 
 /** HKDF out of HMAC: the library's own call starts a job of its own each time. */
 function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-  const key = hmac(Buffer.from(salt), secret);
+  const key = hmac(salt, secret);
   const out = Buffer.alloc(Math.ceil(length / 32) * 32);
   let block: Buffer = Buffer.alloc(0);
   for (let i = 1; (i - 1) * 32 < length; i++) {
@@ -124,20 +137,34 @@ export function watchSeals(by: SealWatch | undefined): void {
   watch = by;
 }
 
-const verify = remembered(40_000, (key, message, signature) => nodeCrypto.verify(key!, message!, signature!));
-const sign = remembered(10_000, (secret, message) => signDeterministically(secret!, message!));
-const publicKey = remembered(10_000, (secret) => ({ point: nodeCrypto.publicKey(secret!) }));
+/** One signature in so many is checked as well: the others are known to be good because they were made here. */
+const checkEvery = 64;
+let made = 0;
+const signatures = new Map<string, true>();
+const nameOf = (key: Uint8Array, message: Uint8Array, signature: Uint8Array): string => latin(key) + latin(signature) + latin(message);
+
+const verifyNatively = remembered(20_000, (key, message, signature) => nodeCrypto.verify(key!, message!, signature!));
+const verify = (key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
+  (key.length === 33 && signature.length === 64 && signatures.has(nameOf(key, message, signature))) || verifyNatively(key, message, signature);
+const sign = remembered(10_000, (secret, message) => {
+  const signature = signDeterministically(secret!, message!);
+  const name = nameOf(pointOf(secret!)!, message!, signature);
+  if (made++ % checkEvery === 0 && !nodeCrypto.verify(pointOf(secret!)!, message!, signature)) throw new Error("assertion failed: a signature made here is no good");
+  if (signatures.size >= 20_000) signatures.clear();
+  signatures.set(name, true);
+  return signature;
+});
 const coordinates = remembered(5_000, (point) => ({ both: nodeCrypto.coordinates(point!) }));
 
 /** Answers are copies: what a caller erases must not be erased here. */
 export const simCrypto: Crypto = {
-  sha256: nodeCrypto.sha256, hmac: nodeCrypto.hmac, hkdf, open: nodeCrypto.open, agree,
+  sha256: (message) => new Uint8Array(sha256(message)), hmac: (key, message) => new Uint8Array(hmac(key, message)), hkdf, open: nodeCrypto.open, agree,
   seal: (key, nonce, aad, plain) => {
     watch?.(key, nonce, aad, plain);
     return nodeCrypto.seal(key, nonce, aad, plain);
   },
-  verify: (key, message, signature) => verify(key, message, signature),
+  verify,
   sign: (secret, message) => new Uint8Array(sign(secret, message)),
-  publicKey: (secret) => { const { point } = publicKey(secret); return point === undefined ? undefined : new Uint8Array(point); },
+  publicKey: (secret) => { const point = pointOf(secret); return point === undefined ? undefined : new Uint8Array(point); },
   coordinates: (point) => { const { both } = coordinates(point); return both === undefined ? undefined : new Uint8Array(both); },
 };
