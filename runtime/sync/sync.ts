@@ -40,7 +40,8 @@ export interface Sync {
   poorNews: number;
   /** The host is to be asked how far it has our records: after a start and after it was away, because it may have been restored. */
   askMark: boolean;
-  renewed: boolean;
+  /** No renewal before this: one that was answered is followed by a rest, whatever the answer and whatever the clock says. */
+  renewNotBeforeMs: number;
   /** The host's question we answer with the next *wait*. */
   questionNumber: number;
   answerCode: number;
@@ -53,6 +54,8 @@ export interface Sync {
 const pullEveryMs = 5000;
 const retryMs = 1000;
 const retryMostMs = 60000;
+/** Behind a renewal that was answered. A clock far ahead calls each new certificate old. */
+const renewalRestMs = 3600000;
 
 export function makeSync(terminal: Terminal): Sync {
   const board = terminal.board;
@@ -66,7 +69,7 @@ export function makeSync(terminal: Terminal): Sync {
   attempt(terminal, () => adoptKeys(terminal));
   return {
     terminal: terminal, who: who, outstanding: { talk: undefined, ask: undefined, wait: undefined }, notBeforeMs: { talk: 0, ask: 0, wait: 0 }, failures: { talk: 0, ask: 0, wait: 0 },
-    nextPullMs: 0, poorNews: 0, askMark: true, renewed: false, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
+    nextPullMs: 0, poorNews: 0, askMark: true, renewNotBeforeMs: 0, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
   };
 }
 
@@ -90,7 +93,7 @@ function post(s: Sync, type: number, body: Uint8Array): Letter | undefined {
 function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   const t = s.terminal;
   if (t.confirmed + 1 < t.journal.next || s.askMark) return records(s);
-  if (isRenewalDue(s)) return renew(s);
+  if (isRenewalDue(s, now)) return renew(s);
   if (now < s.nextPullMs) return undefined;
   const setup = t.setup;
   const body = encodePull({
@@ -114,11 +117,11 @@ function records(s: Sync): Letter | undefined {
   return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: batch.first, entries: batch.entries, head: batch.entries.length === 0 ? t.journal.head : batch.head }));
 }
 
-/** From half of the certificate's life on (`trust.md` §9), once a boot as long as the host says no. */
-function isRenewalDue(s: Sync): boolean {
+/** From half of the certificate's life on (`trust.md` §9), once an hour at most. */
+function isRenewalDue(s: Sync, now: number): boolean {
   const c = s.terminal.setup.certificate;
   const time = timeOf(s.terminal);
-  if (c === undefined || time.quality === 0 || s.renewed) return false;
+  if (c === undefined || time.quality === 0 || now < s.renewNotBeforeMs) return false;
   return time.at > c.decoded.notBefore + (c.decoded.expires - c.decoded.notBefore) / 2;
 }
 
@@ -270,7 +273,7 @@ function noteIncidents(s: Sync): void {
 function takeRenewed(s: Sync, body: Uint8Array): void {
   const keys = s.terminal.board.keys;
   const setup = s.terminal.setup;
-  s.renewed = true;
+  s.renewNotBeforeMs = s.terminal.board.clock.monotonicMs() + renewalRestMs;
   const signed = decodeSignedClaims(body);
   const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
   const signing = keys.publicKey("signing-next");
@@ -282,7 +285,6 @@ function takeRenewed(s: Sync, body: Uint8Array): void {
   keepNumbers(setup);
   if (!takeCertificate(setup, body)) return;
   adoptKeys(s.terminal);
-  s.renewed = false;
   if (s.terminal.verifier.state === "idle") takeSetup(s.terminal);
 }
 

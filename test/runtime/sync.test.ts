@@ -3,14 +3,15 @@
  * goes on without it, and comes back without a stampede; a host restored from a backup is told again.
  */
 import { describe, expect, test } from "vitest";
-import { coupons, crypto, makePhone, makeStation, makeWorld, powerCut, publicOf, startStation, tap, wait, type Station } from "../session/world.js";
+import { coupons, crypto, daySeconds, makePhone, makeStation, makeWorld, powerCut, publicOf, startStation, tap, wait, type Station } from "../session/world.js";
 import { headOf, makeCorrespondent, receive, seal, syncOf, talk, type Correspondent, type Road } from "./correspondent.js";
 import { makeFlash } from "../../boards/sim/flash.js";
 import type { SimBoard } from "../../boards/sim/board.js";
 import { equal, hex } from "../../protocol/wire/bytes.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
-import { keyId } from "../../protocol/wire/signed.js";
-import { decodeBatch, encodeBatchTaken } from "../../protocol/wire/sync.js";
+import { encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
+import { keyId, shortKeyId } from "../../protocol/wire/signed.js";
+import { decodeBatch, encodeBatchTaken, encodeSignedClaims, messageType } from "../../protocol/wire/sync.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import { readFrom } from "../../runtime/journal/journal.js";
 import { openSetup } from "../../runtime/setup.js";
@@ -42,6 +43,38 @@ function drain(sync: Sync, host: Correspondent, gate: Station, road: (n: number)
     wait(gate, 2000);
   }
 }
+
+describe("30: a clock far ahead calls each new certificate old", () => {
+  /** Certifies what is offered from the host's own time on. */
+  function certifies(gate: Station, host: Correspondent): Correspondent {
+    const secret = gate.world.provider.secrets["certificates"]!;
+    const kid = shortKeyId(crypto, publicOf(secret));
+    host.renew = (x) => {
+      const old = gate.terminal.setup.certificate!.decoded;
+      const claims = encodeTerminalCertificate({ ...old, notBefore: host.at() - 60, expires: host.at() + 14 * daySeconds, signingKey: x.signingKey, agreementKey: x.agreementKey });
+      return encodeSignedClaims(kid, claims, crypto.sign(secret, terminalToSign(kid, claims)));
+    };
+    return host;
+  }
+  const renewals = (host: Correspondent): number => host.letters.filter((m) => m.type === messageType.renew).length;
+
+  test.each([["the host certifies", true], ["the host says no", false]])("%s: the terminal renews once an hour, and not without pause", (_name, agrees) => {
+    const { gate, host } = used(1);
+    const at = host.at();
+    host.at = () => at;
+    if (agrees) certifies(gate, host);
+    gate.world.clock.setUtc(at + 60 * daySeconds, 2);
+    const sync = syncOf(gate);
+    talk(sync, host, gate);
+    expect(renewals(host)).toBe(1);
+    wait(gate, 3_500_000);
+    talk(sync, host, gate);
+    expect(renewals(host)).toBe(1);
+    wait(gate, 200_000);
+    talk(sync, host, gate);
+    expect(renewals(host)).toBe(2);
+  });
+});
 
 describe("S6: records up, exactly once", () => {
   const roads: Record<string, (n: number) => Road> = {
