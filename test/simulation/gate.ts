@@ -211,7 +211,11 @@ function turn(g: GateActor): void {
   if (fault !== undefined) g.world.desk.struck(fault.kind);
   if (fault?.kind === "reset") { powerOff(g, fault.arg % 3 === 0 ? 20 : fault.arg % 5000); return; }
   if (fault?.kind === "late_timer") { g.next = g.world.schedule.afterMs(fault.arg % 60_000, () => turn(g)); return; }
-  if (fault?.kind === "clock_jump") g.aheadSeconds += makeDraw(`jump ${fault.arg}`).pick([-1, 3600, -3600, 86_400, -86_400, 8 * 86_400, -400 * 86_400, 7300 * 86_400, -7300 * 86_400, 3 * 7200]);
+  if (fault?.kind === "clock_jump") {
+    // Only a clock that was set jumps (quality 2): what is counted on from signed time is no wall clock (`boards/node/clock.ts`).
+    g.quality = g.quality === 3 ? 2 : g.quality;
+    g.aheadSeconds += makeDraw(`jump ${fault.arg}`).pick([-1, 3600, -3600, 86_400, -86_400, 8 * 86_400, -400 * 86_400, 7300 * 86_400, -7300 * 86_400, 3 * 7200]);
+  }
   withPower(g, () => step(g, g.terminal!));
 }
 

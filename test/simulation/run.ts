@@ -243,7 +243,9 @@ async function liveness(world: World): Promise<void> {
     const gate = world.gates[(world.plan.seed + h.index) % 4]!;
     refresh(world, h, reserve);
     await until(world, 2);
+    if (world.oracle.violations.length > 0) return;
     await comesThrough(world, h, gate, reserve);
+    if (world.oracle.violations.length > 0) return;
   }
 }
 
