@@ -2,7 +2,7 @@
  * `npm run sim`: worlds from seeds on two processes, plans from files, exhaustive suites, and what was found, in words or as
  * JSON. A violation is shrunk and printed with one command line that replays it; the exit code is then 1.
  */
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -246,19 +246,29 @@ async function soak(o: Options): Promise<boolean> {
 /** What every submission runs: plans of fixed bugs, exhaustive suites at their usual size, fixed seeds and seeds of this commit. */
 async function submission(o: Options): Promise<boolean> {
   const begun = performance.now();
+  const from = o.from === 1 ? ofCommit() : o.from;
   const { plans, broken } = await replayRegressions();
   for (const line of broken) console.log(line);
   const results = await Promise.all([suites.filter((_, i) => i % 2 === 0), suites.filter((_, i) => i % 2 === 1)].map(async (half) => {
     const codes: boolean[] = [];
     for (const suite of half) codes.push(await apart(["--exhaust", suite.name, "--damage", String(suite.usual)]));
+    if (half[0] === suites[0]) codes.push(await apart(["--fuzz", "--seeds", String(fuzzUsual)]));
     return codes;
   }));
-  const fixed = await seeds({ ...o, from: 1, seeds: o.seeds === 200 ? 1000 : o.seeds });
-  const fresh = o.from === 1 ? true : await seeds({ ...o, seeds: o.seeds === 200 ? 1000 : o.seeds });
+  const many = o.seeds === 200 ? 1000 : o.seeds;
+  console.log(`seeds 1 to ${many}, and those of this commit: ${from} to ${from + many - 1}`);
+  const fixed = await seeds({ ...o, from: 1, seeds: many });
+  const fresh = await seeds({ ...o, from, seeds: many });
   const good = broken.length === 0 && results.flat().every((x) => x) && fixed && fresh;
-  console.log(`simulation: ${plans} plans, ${suites.length} suites, ${good ? "nothing broken" : "BROKEN"}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  console.log(`simulation: ${plans} plans, ${suites.length} suites, fuzz, ${2 * many} seeds, ${good ? "nothing broken" : "BROKEN"}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
   return good;
 }
+
+/** Fuzzed inputs in every submission. */
+const fuzzUsual = 20_000;
+
+/** The block of seeds that belongs to the commit checked out here. */
+const ofCommit = (): number => parseInt(execFileSync("git", ["rev-parse", "HEAD"], { cwd: here, encoding: "utf8" }).slice(0, 7), 16);
 
 /** Another process of this program. */
 function apart(args: string[]): Promise<boolean> {
