@@ -240,7 +240,9 @@ async function liveness(world: World): Promise<void> {
   for (const h of world.handsets) {
     if (h.clone || h.copied || !world.plan.config.handsets.includes(h.index)) continue;
     const reserve = h.wallet.values.find((v) => v.name === "reserve")!;
-    const gate = world.gates[(world.plan.seed + h.index) % 4]!;
+    // A gate that a thief spoke for is suspended until an operator sorts it out (`trust.md`, anti-cloning): nothing is promised of it.
+    const gate = [0, 1, 2, 3].map((n) => world.gates[(world.plan.seed + h.index + n) % 4]!).find((g) => !g.impersonated);
+    if (gate === undefined) return;
     refresh(world, h, reserve);
     await until(world, 2);
     if (world.oracle.violations.length > 0) return;
