@@ -129,6 +129,66 @@ test("with no other page left, the recovery takes one that was about to be given
   expect([journal.fault, journal.pages.map((p) => p.page), entries[0]]).toEqual([undefined, [1, 0], j.pages[0]!.firstSequence]);
 });
 
+describe("pages that wear out, one after the other", () => {
+  const worn = (): never => { throw boardFault("worn", "worn"); };
+  const over = (store: Store, change: Partial<Store>): Store => ({ ...seen(store, {}), ...change });
+  /** Three of four pages in use, the last one full but for its release. */
+  function brim(store: Store): Journal {
+    const j = open(store);
+    while (roomFor(j, 200, 0)) append(j, new Uint8Array(200).fill(j.next), true);
+    for (let bytes = 200; bytes >= 0; bytes--) if (roomFor(j, bytes, 9)) append(j, new Uint8Array(bytes), true);
+    return j;
+  }
+  test("of pages about to be given back the nearest is taken when there is no other; a sound free one goes before it", () => {
+    for (const [pages, taken] of [[5, 4], [4, 0]] as const) {
+      const store = makeMemoryStore({ pageBytes: 512, pages: 5 });
+      const j = open(over(store, { erase: (page) => { if (store.read(page, 0, 1)[0] !== 0xff) throw boardFault("broken", "refuses"); } }));
+      while (roomFor(j, 200, 0)) append(j, new Uint8Array(200).fill(j.next), true);
+      expect(() => releaseThrough(j, j.pages[2]!.firstSequence - 1)).toThrow(/refuses/);
+      const { journal } = reading(seen(store.restarted(), { pages }));
+      expect([journal.fault, journal.pages.map((p) => p.page)]).toEqual([undefined, [2, taken]]);
+    }
+  });
+  test("a release that finds no room and no sound page says so, and nothing that counts is touched", () => {
+    const store = makeMemoryStore({ pageBytes: 512, pages: 4 });
+    let dead = false;
+    const j = brim(over(store, { erase: (page) => (dead ? worn() : store.erase(page)) }));
+    dead = true;
+    releaseThrough(j, oldestEnds(j));
+    expect(() => releaseThrough(j, oldestEnds(j))).toThrow(/no sound page left/);
+    const again = reading(store.restarted());
+    expect([again.journal.next, again.journal.damaged]).toEqual([j.next, []]);
+  });
+  test("a recovery that finds only worn pages says broken, not full; what was kept is read", () => {
+    const store = makeMemoryStore({ pageBytes: 512, pages: 3 });
+    const j = open(store);
+    while (roomFor(j, 200, 0)) append(j, new Uint8Array(200).fill(j.next), true);
+    const { journal, entries } = reading(over(store.restarted(), { erase: worn }));
+    expect([journal.fault?.kind, entries.length]).toEqual(["broken", j.next - 1]);
+  });
+  test("a write that landed and was reported as failed: the entry moves with its page and is there once", () => {
+    const store = makeMemoryStore({ pageBytes: 512, pages: 4 });
+    let failing = false;
+    const j = open(over(store, { write: (page, offset, bytes) => { store.write(page, offset, bytes); if (failing) { failing = false; worn(); } } }));
+    append(j, new Uint8Array(8).fill(1), true);
+    failing = true;
+    append(j, new Uint8Array(8).fill(2), true);
+    append(j, new Uint8Array(8).fill(3), true);
+    expect([j.worn, reading(store.restarted()).entries]).toEqual([[0], [1, 2, 3]]);
+  });
+  test("a page that loses an entry between two readings is not copied without it: the journal stops", () => {
+    const store = makeMemoryStore({ pageBytes: 512, pages: 4 });
+    let wholeReads = -1;
+    const j = open(over(store, {
+      write: (page, offset, bytes) => { if (wholeReads < 0 && j.next === 2) { wholeReads = 0; worn(); } store.write(page, offset, bytes); },
+      read: (page, offset, length) => (length === 512 && wholeReads >= 0 && ++wholeReads > 1 ? new Uint8Array(512).fill(0xff) : store.read(page, offset, length)),
+    }));
+    append(j, new Uint8Array(8).fill(1), true);
+    expect(() => append(j, new Uint8Array(8).fill(2), true)).toThrow(/lost what it had kept/);
+    expect([j.fault?.kind, reading(store.restarted()).entries]).toEqual(["broken", [1]]);
+  });
+});
+
 test("the first entry kept of an empty journal is the next one, and giving back nothing writes nothing", () => {
   const store = makeFlash({ pageBytes: 512, pages: 4 });
   const j = open(store);
