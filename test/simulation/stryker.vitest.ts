@@ -7,6 +7,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/session/*.test.ts", "test/runtime/journal*.test.ts", "test/protocol/*.test.ts"],
-    exclude: ["test/session/attack.test.ts", "test/session/torn.test.ts"], testTimeout: 30_000,
+    exclude: ["test/session/attack.test.ts", "test/session/torn.test.ts", "test/session/tap.test.ts"], testTimeout: 30_000, isolate: false,
   },
 });
