@@ -17,6 +17,7 @@ import { renew, type TerminalRow } from "./terminals.js";
 import { certificateId } from "../protocol/wire/certificate.js";
 import { decodeMessage, encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../protocol/wire/envelope.js";
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
+import * as handsetLetters from "../protocol/wire/handset-letters.js";
 import * as w from "../protocol/wire/sync.js";
 import { encodeTime } from "../protocol/wire/trust.js";
 
@@ -110,10 +111,10 @@ async function senderOf(c: Context, letter: Letter): Promise<{ sender: Sender; k
 }
 
 /** A first letter is signed by the key that it names. */
-function enrolmentIn(c: Context, signed: Uint8Array): w.HandsetEnrolment | undefined {
+function enrolmentIn(c: Context, signed: Uint8Array): handsetLetters.HandsetEnrolment | undefined {
   const object = decodeSigned(signed);
   const message = object === undefined ? undefined : decodeMessage(object.claims);
-  const x = message === undefined || message.type !== w.messageType.enrolHandset ? undefined : w.decodeHandsetEnrolment(message.body);
+  const x = message === undefined || message.type !== w.messageType.enrolHandset ? undefined : handsetLetters.decodeHandsetEnrolment(message.body);
   return x !== undefined && toHex(keyId(c.crypto, x.signingKey)) === toHex(object!.kid) && c.crypto.coordinates(x.agreementKey) !== undefined ? x : undefined;
 }
 
@@ -155,9 +156,9 @@ async function sealFor(c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Ar
 async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array): Promise<(tx: Tx) => Promise<Uint8Array>> {
   if (sender.kind === "terminal") return (tx) => fromTerminal(c, tx, sender.row.terminal_id, m);
   if (m.type === w.messageType.enrolHandset) {
-    const x = w.decodeHandsetEnrolment(m.body);
+    const x = handsetLetters.decodeHandsetEnrolment(m.body);
     const enrol = x === undefined ? undefined : await enrolHandset(c, x, kid);
-    return async (tx) => (enrol === undefined ? none : w.encodeHandsetEnrolled(await enrol(tx)));
+    return async (tx) => (enrol === undefined ? none : handsetLetters.encodeHandsetEnrolled(await enrol(tx)));
   }
   return (tx) => (sender.userId === "" ? Promise.resolve(none) : fromHandset(c, tx, sender.userId, toHex(kid), m));
 }
@@ -214,24 +215,24 @@ async function askOwner(c: Context, broker: Broker, t: TerminalRow, x: w.Handove
 async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: Message): Promise<Uint8Array> {
   switch (m.type) {
     case w.messageType.collect: {
-      const code = w.decodeCollect(m.body);
+      const code = handsetLetters.decodeCollect(m.body);
       if (code === undefined) return none;
       if (code !== "") await redeem(c, tx, userId, code);
-      return w.encodeOffers(await offersFor(tx, userId));
+      return handsetLetters.encodeOffers(await offersFor(tx, userId));
     }
     case w.messageType.deliver: {
-      const keys = w.decodeOfferKeys(m.body);
-      return keys === undefined ? none : w.encodeDelivered(await deliver(c, tx, userId, kid, keys));
+      const keys = handsetLetters.decodeOfferKeys(m.body);
+      return keys === undefined ? none : handsetLetters.encodeDelivered(await deliver(c, tx, userId, kid, keys));
     }
     case w.messageType.refresh: {
-      const x = w.decodeRefresh(m.body);
-      return x === undefined ? none : w.encodeRefreshed(await refreshValue(c, tx, userId, x));
+      const x = handsetLetters.decodeRefresh(m.body);
+      return x === undefined ? none : handsetLetters.encodeRefreshed(await refreshValue(c, tx, userId, x));
     }
     case w.messageType.report: {
-      const list = w.decodeReport(m.body);
+      const list = handsetLetters.decodeReport(m.body);
       const states: number[] = [];
       for (const record of list ?? []) states.push(await compareRecord(c, tx, record));
-      return w.encodeReported(states);
+      return handsetLetters.encodeReported(states);
     }
     default: return none;
   }

@@ -13,7 +13,7 @@ import type { Machine } from "./machine.js";
 import { assert } from "../protocol/assert.js";
 import { hex } from "../protocol/wire/bytes.js";
 import { keyId, shortKeyId, signObject, type SignedType } from "../protocol/wire/signed.js";
-import type { GroupKeyPackage } from "../protocol/wire/sync.js";
+import type { GroupKeyPackage } from "../protocol/wire/group-keys.js";
 import { encodeRole, roles, type Role } from "../protocol/wire/trust.js";
 
 const day = 86_400;

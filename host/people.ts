@@ -11,7 +11,7 @@ import { redeem } from "./invitations.js";
 import { slowHashCost } from "./machine.js";
 import { setStatuses } from "./status.js";
 import { decodeSigned, openSigned } from "../protocol/wire/signed.js";
-import { decodeDeviceConsent, type HandsetEnrolled, type HandsetEnrolment } from "../protocol/wire/sync.js";
+import { decodeDeviceConsent, type HandsetEnrolled, type HandsetEnrolment } from "../protocol/wire/handset-letters.js";
 
 const atOnce = 2;
 const waitingMost = 32;

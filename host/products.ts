@@ -15,7 +15,8 @@ import { clause, encodeRule } from "../protocol/rule.js";
 import { keyOfGrant, mac8, none } from "../protocol/session/transcript.js";
 import { limits } from "../protocol/limits.js";
 import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
-import { encodeSignedClaims, type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/sync.js";
+import { type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/handset-letters.js";
+import { encodeSignedClaims } from "../protocol/wire/sync.js";
 import { digest16, encodeValue, flag, unit, valueToSign, type Value } from "../protocol/wire/value.js";
 
 export type ProductRow = Selectable<ProductTable>;

@@ -7,7 +7,8 @@ import type { Tx } from "./database.js";
 import type { IssuedRow } from "./products.js";
 import { refusal } from "../protocol/refusal.js";
 import { action, decodeReceipt, encodeReceipt, receiptKind, receiptToSign, type Receipt } from "../protocol/wire/receipt.js";
-import { decodeSignedClaims, type Refresh, type Refreshed } from "../protocol/wire/sync.js";
+import { type Refresh, type Refreshed } from "../protocol/wire/handset-letters.js";
+import { decodeSignedClaims } from "../protocol/wire/sync.js";
 import { digest16 } from "../protocol/wire/value.js";
 
 const none = new Uint8Array(0);

@@ -9,7 +9,9 @@ import type { Selectable } from "kysely";
 import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
 import { claimKeys, makeClaimCode, readClaimCode, requestGenuine, sealAnswer, shownDigits, splitMac } from "../protocol/wire/claim.js";
 import { keyId } from "../protocol/wire/signed.js";
-import { decodeClaimRequest, encodeClaimGranted, encodeGroupKeys, decodeSignedClaims, encodeSignedClaims, type ClaimRequest, type Renewal } from "../protocol/wire/sync.js";
+import { decodeClaimRequest, encodeClaimGranted, type ClaimRequest } from "../protocol/wire/claim.js";
+import { encodeGroupKeys } from "../protocol/wire/group-keys.js";
+import { decodeSignedClaims, encodeSignedClaims, type Renewal } from "../protocol/wire/sync.js";
 import { encodeConfiguration, encodeTime, type Taken, type Tariff } from "../protocol/wire/trust.js";
 
 export type TerminalRow = Selectable<TerminalTable>;

@@ -18,8 +18,10 @@ import { copy, equal, hex } from "../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, terminalToSign, type SignedClaims } from "../protocol/wire/certificate.js";
 import { done, finish, readArray, readBytes, readUint, reader, writeArray, writeBytes, writeInt, writer } from "../protocol/wire/cbor.js";
 import { decodeSigned, openSigned } from "../protocol/wire/signed.js";
-import { decodeGroupKeys, decodeSignedClaims, encodeGroupKeys } from "../protocol/wire/sync.js";
-import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList, readList, type Configuration } from "../protocol/wire/trust.js";
+import { decodeGroupKeys, encodeGroupKeys } from "../protocol/wire/group-keys.js";
+import { decodeSignedClaims } from "../protocol/wire/sync.js";
+import { readList } from "../protocol/wire/lists.js";
+import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList, type Configuration } from "../protocol/wire/trust.js";
 
 export interface Setup {
   readonly cells: Cells;

@@ -13,6 +13,9 @@ import * as m from "../../protocol/wire/message.js";
 import * as b from "../../protocol/wire/message-b.js";
 import { decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal } from "../../protocol/wire/receipt.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
+import * as claim from "../../protocol/wire/claim.js";
+import * as groupKeys from "../../protocol/wire/group-keys.js";
 import * as s from "../../protocol/wire/sync.js";
 import * as t from "../../protocol/wire/trust.js";
 import { decodeValue, keyClass, undeterminedPolicy, unit } from "../../protocol/wire/value.js";
@@ -72,7 +75,7 @@ const claims: Record<string, Read> = {
   "status-delta": t.decodeStatusDelta,
   time: t.decodeTime,
   message: (bytes) => { const x = decodeMessage(bytes); return x === undefined ? undefined : describeMessage(x); },
-  device: s.decodeDeviceConsent,
+  device: handsetLetters.decodeDeviceConsent,
 };
 const claimNames: Record<string, string> = {
   role: "role claims", revocation: "revocation claims", configuration: "terminal configuration", status: "status list", "status-delta": "status list delta", time: "signed time's claims",
@@ -117,8 +120,8 @@ function describeValue(v: NonNullable<ReturnType<typeof decodeValue>>): object {
 
 // ---- letters between devices and host -------------------------------------------------------------------------------------------
 
-const enrolment: Read = (bytes) => without(s.decodeHandsetEnrolment(bytes), "password", "code");
-const delivered: Read = (bytes) => some("values", s.decodeDelivered(bytes)?.map((d) => without(d, "grantKey")));
+const enrolment: Read = (bytes) => without(handsetLetters.decodeHandsetEnrolment(bytes), "password", "code");
+const delivered: Read = (bytes) => some("values", handsetLetters.decodeDelivered(bytes)?.map((d) => without(d, "grantKey")));
 const one = <T>(name: string, read: (bytes: Uint8Array) => T | undefined): Read => (bytes) => wrapped(name, read(bytes));
 
 /** Bodies by the type of their message; an answer has its request's type + 128. */
@@ -134,15 +137,15 @@ const bodies: Record<number, Reading> = {
   [s.messageType.handoverWait]: ["long poll for handovers", s.decodeHandoverWait],
   [s.messageType.handoverWait + s.answerBit]: ["handover asked by another terminal", s.decodeHandoverQuestion],
   [s.messageType.enrolHandset]: ["enrolment of a handset", enrolment],
-  [s.messageType.enrolHandset + s.answerBit]: ["handset enrolled", (bytes) => without(s.decodeHandsetEnrolled(bytes), "recovery")],
-  [s.messageType.collect]: ["question for what was bought", (bytes) => { const code = s.decodeCollect(bytes); return code === undefined ? undefined : { invitation: code === "" ? "none" : secret(code) }; }],
-  [s.messageType.collect + s.answerBit]: ["what was bought", one("offers", s.decodeOffers)],
-  [s.messageType.deliver]: ["keys for what was bought", one("keys", s.decodeOfferKeys)],
-  [s.messageType.deliver + s.answerBit]: ["delivered values", (bytes) => delivered(bytes) ?? (s.decodeDelivered(bytes) === undefined ? undefined : { values: [] })],
-  [s.messageType.refresh]: ["question for a new base", s.decodeRefresh],
-  [s.messageType.refresh + s.answerBit]: ["new base", s.decodeRefreshed],
-  [s.messageType.report]: ["receipts to compare", one("records", s.decodeReport)],
-  [s.messageType.report + s.answerBit]: ["receipts compared", (bytes) => wrapped("states", s.decodeReported(bytes)?.map((n) => ["agrees", "not heard yet", "undone", "differs"][n] ?? n))],
+  [s.messageType.enrolHandset + s.answerBit]: ["handset enrolled", (bytes) => without(handsetLetters.decodeHandsetEnrolled(bytes), "recovery")],
+  [s.messageType.collect]: ["question for what was bought", (bytes) => { const code = handsetLetters.decodeCollect(bytes); return code === undefined ? undefined : { invitation: code === "" ? "none" : secret(code) }; }],
+  [s.messageType.collect + s.answerBit]: ["what was bought", one("offers", handsetLetters.decodeOffers)],
+  [s.messageType.deliver]: ["keys for what was bought", one("keys", handsetLetters.decodeOfferKeys)],
+  [s.messageType.deliver + s.answerBit]: ["delivered values", (bytes) => delivered(bytes) ?? (handsetLetters.decodeDelivered(bytes) === undefined ? undefined : { values: [] })],
+  [s.messageType.refresh]: ["question for a new base", handsetLetters.decodeRefresh],
+  [s.messageType.refresh + s.answerBit]: ["new base", handsetLetters.decodeRefreshed],
+  [s.messageType.report]: ["receipts to compare", one("records", handsetLetters.decodeReport)],
+  [s.messageType.report + s.answerBit]: ["receipts compared", (bytes) => wrapped("states", handsetLetters.decodeReported(bytes)?.map((n) => ["agrees", "not heard yet", "undone", "differs"][n] ?? n))],
 };
 
 function describeMessage(x: NonNullable<ReturnType<typeof decodeMessage>>): object {
@@ -154,12 +157,12 @@ function describeMessage(x: NonNullable<ReturnType<typeof decodeMessage>>): obje
 /** Bodies by themselves: only those whose shape nothing else has. */
 const bareBodies: Reading[] = [
   bodies[s.messageType.pull + s.answerBit]!, bodies[s.messageType.records]!, bodies[s.messageType.pull]!, bodies[s.messageType.renew]!, bodies[s.messageType.enrolHandset]!,
-  ["what was bought", (bytes) => some("offers", s.decodeOffers(bytes))], ["keys for what was bought", (bytes) => some("keys", s.decodeOfferKeys(bytes))], ["delivered values", delivered],
-  ["consent to another handset", s.decodeDeviceConsent],
-  ["claim request", s.decodeClaimRequest],
-  ["claim request with its MAC", (bytes) => { const parts = splitMac(bytes); const x = parts === undefined ? undefined : s.decodeClaimRequest(parts.content); return x === undefined ? undefined : { ...x, mac: parts!.mac }; }],
-  ["what a claim grants", (bytes) => { const x = s.decodeClaimGranted(bytes); return x === undefined ? undefined : { ...x, group: x.group.length === 0 ? "none" : secret(x.group) }; }],
-  ["group keys, profile B", (bytes) => without(s.decodeGroupKeys(bytes), "grantKey", "deriveKey", "receiptKey")],
+  ["what was bought", (bytes) => some("offers", handsetLetters.decodeOffers(bytes))], ["keys for what was bought", (bytes) => some("keys", handsetLetters.decodeOfferKeys(bytes))], ["delivered values", delivered],
+  ["consent to another handset", handsetLetters.decodeDeviceConsent],
+  ["claim request", claim.decodeClaimRequest],
+  ["claim request with its MAC", (bytes) => { const parts = splitMac(bytes); const x = parts === undefined ? undefined : claim.decodeClaimRequest(parts.content); return x === undefined ? undefined : { ...x, mac: parts!.mac }; }],
+  ["what a claim grants", (bytes) => { const x = claim.decodeClaimGranted(bytes); return x === undefined ? undefined : { ...x, group: x.group.length === 0 ? "none" : secret(x.group) }; }],
+  ["group keys, profile B", (bytes) => without(groupKeys.decodeGroupKeys(bytes), "grantKey", "deriveKey", "receiptKey")],
 ];
 
 /** In the order in which they are tried. */

@@ -20,7 +20,8 @@ import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
-import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals, messageType } from "../../protocol/wire/sync.js";
+import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals } from "../../protocol/wire/handset-letters.js";
+import { messageType } from "../../protocol/wire/sync.js";
 
 export interface Phone {
   readonly folder: string; readonly host: string; readonly user: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;

@@ -5,6 +5,8 @@
  */
 import type { Crypto } from "../crypto/crypto.js";
 import { copy, equal, join, utf8 } from "./bytes.js";
+import { done, fail, finish, readArray, readBytes, readText, reader, writeArray, writeBytes, writeText, writer } from "./cbor.js";
+import { readList, readOne, readOptional, writeAll, writeOptional } from "./lists.js";
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -107,4 +109,47 @@ export function shownDigits(crypto: Crypto, request: Uint8Array, answer: Uint8Ar
   let text = "";
   for (let i = 0; i < 6; i++) text += "" + (d[i]! % 10);
   return text;
+}
+
+// ---- the two messages, outside envelopes ----------------------------------------------------------------------------------
+
+/** MACed under HKDF(claim code); `lookup` is its first four characters. */
+export interface ClaimRequest { lookup: string; nonce: Uint8Array; identityKey: Uint8Array; signingKey: Uint8Array; agreementKey: Uint8Array; model: string; software: Uint8Array }
+export function encodeClaimRequest(x: ClaimRequest): Uint8Array {
+  const w = writer();
+  writeArray(w, 7);
+  writeText(w, x.lookup); writeBytes(w, x.nonce); writeBytes(w, x.identityKey); writeBytes(w, x.signingKey); writeBytes(w, x.agreementKey); writeText(w, x.model); writeBytes(w, x.software);
+  return finish(w);
+}
+export function decodeClaimRequest(bytes: Uint8Array): ClaimRequest | undefined {
+  const r = reader(bytes);
+  readArray(r, 7);
+  const x = {
+    lookup: readText(r), nonce: readBytes(r, 16), identityKey: readBytes(r, 33), signingKey: readBytes(r, 33), agreementKey: readBytes(r, 33), model: readText(r),
+    software: readBytes(r),
+  };
+  if (utf8(x.lookup).length !== 4) fail(r);
+  return done(r) ? x : undefined;
+}
+
+/** What a terminal is given: both roots, role certificates, its own certificate, configuration, time, group keys (profile B). */
+export interface ClaimGranted {
+  provider: string; terminalId: Uint8Array; root: Uint8Array; spareRoot: Uint8Array; roles: Uint8Array[]; certificate: Uint8Array; configuration: Uint8Array;
+  time: Uint8Array; group: Uint8Array;
+}
+export function encodeClaimGranted(x: ClaimGranted): Uint8Array {
+  const w = writer();
+  writeArray(w, 9);
+  writeText(w, x.provider); writeBytes(w, x.terminalId); writeBytes(w, x.root); writeBytes(w, x.spareRoot); writeAll(w, x.roles); writeBytes(w, x.certificate);
+  writeBytes(w, x.configuration); writeBytes(w, x.time); writeOptional(w, x.group);
+  return finish(w);
+}
+export function decodeClaimGranted(bytes: Uint8Array): ClaimGranted | undefined {
+  const r = reader(bytes);
+  readArray(r, 9);
+  const x = {
+    provider: readText(r), terminalId: readBytes(r, 8), root: readBytes(r, 33), spareRoot: readBytes(r, 33), roles: readList(r, readOne), certificate: readBytes(r),
+    configuration: readBytes(r), time: readBytes(r), group: readOptional(r),
+  };
+  return done(r) ? x : undefined;
 }

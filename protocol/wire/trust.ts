@@ -8,6 +8,7 @@ import {
   done, fail, finish, readArray, readBytes, readMap, readText, readUint, reader, writeArray, writeBytes, writeInt, writeMap, writeText, writer,
   type Reader, type Writer,
 } from "./cbor.js";
+import { readList } from "./lists.js";
 import { readKey, writeKey } from "./cose.js";
 import { label, privateLabel, readUints } from "./value.js";
 import { limits } from "../limits.js";
@@ -179,14 +180,6 @@ function readTariff(r: Reader): Tariff {
 function readLeastList(r: Reader): LeastList {
   readArray(r, 2);
   return { list: readText(r), number: readUint(r) };
-}
-/** A list of at most `limits.listItemsMax` items. */
-export function readList<T>(r: Reader, readItem: (r: Reader) => T): T[] {
-  const count = readArray(r);
-  const items: T[] = [];
-  if (count > limits.listItemsMax) fail(r);
-  for (let i = 0; i < count && !r.bad; i++) items.push(readItem(r));
-  return items;
 }
 
 // ---- status ------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,8 @@ import { signersFor, type Trust } from "./trust.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { decodeReceipt, decodeReversal, encodeFinishedA, receiptKind, receiptToSign } from "../../protocol/wire/receipt.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
-import {
-  decodeDelivered, decodeOffers, decodeRefreshed, decodeSignedClaims, encodeOfferKeys, encodeRefresh, encodeReport, type OfferKey, type ValueOffer,
-} from "../../protocol/wire/sync.js";
+import { decodeDelivered, decodeOffers, decodeRefreshed, encodeOfferKeys, encodeRefresh, encodeReport, type OfferKey, type ValueOffer } from "../../protocol/wire/handset-letters.js";
+import { decodeSignedClaims } from "../../protocol/wire/sync.js";
 import { decodeValue, digest16, valueToSign } from "../../protocol/wire/value.js";
 
 /** A key for each offer, made now or on an earlier try, so that a lost answer changes nothing. */

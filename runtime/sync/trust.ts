@@ -7,7 +7,8 @@ import type { ProviderKey } from "../../protocol/session/book.js";
 import { copy, equal } from "../../protocol/wire/bytes.js";
 import { done, finish, readArray, readBytes, readText, reader, writeArray, writeBytes, writeText, writer } from "../../protocol/wire/cbor.js";
 import { keyId, openSigned, type SignerKey } from "../../protocol/wire/signed.js";
-import { decodeRevocation, decodeRole, readList, revoked, type RoleCertificate } from "../../protocol/wire/trust.js";
+import { readList } from "../../protocol/wire/lists.js";
+import { decodeRevocation, decodeRole, revoked, type RoleCertificate } from "../../protocol/wire/trust.js";
 
 export interface Trust {
   readonly crypto: Crypto;

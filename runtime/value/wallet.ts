@@ -19,7 +19,7 @@ import {
 import { intent, offer, type Hello } from "../../protocol/wire/message.js";
 import { decodeReceipt, type Receipt } from "../../protocol/wire/receipt.js";
 import { decodeSignedClaims, encodeSignedClaims } from "../../protocol/wire/sync.js";
-import { readList } from "../../protocol/wire/trust.js";
+import { readList } from "../../protocol/wire/lists.js";
 import { decodeValue, flag, type Value } from "../../protocol/wire/value.js";
 
 /** A receipt as kept: with what proves it, and what became of it. */

@@ -14,6 +14,7 @@ import { revokeHandset } from "../../host/people.js";
 import { makeBroker } from "../../host/handover.js";
 import { encodeMessage } from "../../protocol/wire/envelope.js";
 import { keyId, signObject } from "../../protocol/wire/signed.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
 import { refusal } from "../../protocol/refusal.js";
 import { ask, collect, crypto, deliverLetter, enrol, enrolBox, holder, letter, makeDevice, newSecret, open, openShop, openWorld, pull, seal, testMachine, type Device, type World } from "./world.js";
@@ -36,19 +37,19 @@ describe("over HTTP", () => {
     const { phone } = await holder(x, "aiko", "concert");
     const gone = await enrol(x, "gone");
     await transact(x.context.db, (tx) => revokeHandset(x.context, tx, Buffer.from(gone.kid).toString("hex")));
-    const good = letter(x, phone, w.messageType.collect, w.encodeCollect(""));
+    const good = letter(x, phone, w.messageType.collect, handsetLetters.encodeCollect(""));
     const flipped = (at: number): Uint8Array => good.map((b, i) => (i === at ? b ^ 1 : b));
     const stranger = makeDevice(x);
     const posing: Device = { ...stranger, kid: phone.kid };
-    const claims = (sequence: number): Uint8Array => encodeMessage({ recipient: x.context.keys.kid("envelope"), at: x.machine.now(), quality: 2, sequence, type: w.messageType.collect, body: w.encodeCollect(""), answers: undefined, certificate: undefined });
+    const claims = (sequence: number): Uint8Array => encodeMessage({ recipient: x.context.keys.kid("envelope"), at: x.machine.now(), quality: 2, sequence, type: w.messageType.collect, body: handsetLetters.encodeCollect(""), answers: undefined, certificate: undefined });
     const wrongKind = (type: "device" | "time"): Uint8Array => seal(x, signObject(crypto, type, phone.signing, claims(900)));
-    const forOther = seal(x, signObject(crypto, "message", phone.signing, encodeMessage({ recipient: new Uint8Array(8), at: x.machine.now(), quality: 2, sequence: 901, type: 17, body: w.encodeCollect(""), answers: undefined, certificate: undefined })));
+    const forOther = seal(x, signObject(crypto, "message", phone.signing, encodeMessage({ recipient: new Uint8Array(8), at: x.machine.now(), quality: 2, sequence: 901, type: 17, body: handsetLetters.encodeCollect(""), answers: undefined, certificate: undefined })));
     const failures: [string, Uint8Array, string?][] = [
       ["nothing", new Uint8Array(0)], ["one byte", new Uint8Array([0xff])], ["noise", x.machine.random(400)], ["as large as a letter may be", new Uint8Array(65_536)], ["too large", new Uint8Array(65_537)],
       ...[0, 5, 40, 80, 120, 200, good.length - 1].map((at): [string, Uint8Array] => [`byte ${at} changed`, flipped(at)]),
       ["cut short", good.subarray(0, good.length - 1)], ["one byte more", new Uint8Array([...good, 0])],
-      ["an unknown sender", letter(x, stranger, w.messageType.collect, w.encodeCollect(""))], ["another's key id", letter(x, posing, w.messageType.pull, w.encodeCollect(""))],
-      ["a revoked handset", letter(x, gone, w.messageType.collect, w.encodeCollect(""))], ["another class", wrongKind("device")], ["a time", wrongKind("time")], ["meant for another", forOther],
+      ["an unknown sender", letter(x, stranger, w.messageType.collect, handsetLetters.encodeCollect(""))], ["another's key id", letter(x, posing, w.messageType.pull, handsetLetters.encodeCollect(""))],
+      ["a revoked handset", letter(x, gone, w.messageType.collect, handsetLetters.encodeCollect(""))], ["another class", wrongKind("device")], ["a time", wrongKind("time")], ["meant for another", forOther],
       ["an enrolment signed by another key", letter(x, stranger, w.messageType.enrolHandset, enrolmentOf(makeDevice(x)))],
       ["another media type", good, "application/json"], ["plain text", good, "text/plain"],
     ];
@@ -99,7 +100,7 @@ describe("over HTTP", () => {
   });
 });
 
-const enrolmentOf = (d: Device): Uint8Array => w.encodeHandsetEnrolment({
+const enrolmentOf = (d: Device): Uint8Array => handsetLetters.encodeHandsetEnrolment({
   user: "eve", password: "a password of eve", phone: "", keyClass: 2, consent: new Uint8Array(0), code: "", signingKey: crypto.publicKey(d.signing)!, agreementKey: crypto.publicKey(d.agreement)!,
 });
 
@@ -129,13 +130,13 @@ describe("letters", () => {
 
   test("a request is at most ten minutes old and two minutes ahead, else only the time is answered", async () => {
     const { phone } = await holder(x, "ben", "ten");
-    const at = async (seconds: number) => (await ask(x, phone, w.messageType.collect, w.encodeCollect(""), { at: x.machine.now() + seconds }))!.length > 0;
+    const at = async (seconds: number) => (await ask(x, phone, w.messageType.collect, handsetLetters.encodeCollect(""), { at: x.machine.now() + seconds }))!.length > 0;
     expect([await at(-599), await at(-600), await at(119), await at(120)]).toEqual([true, false, true, false]);
   });
   test("one number with another content is an incident, and said nothing about", async () => {
     const phone = await enrol(x, "chi");
-    const first = letter(x, phone, w.messageType.collect, w.encodeCollect(""), { sequence: 77 });
-    const other = letter(x, phone, w.messageType.collect, w.encodeCollect("x"), { sequence: 77 });
+    const first = letter(x, phone, w.messageType.collect, handsetLetters.encodeCollect(""), { sequence: 77 });
+    const other = letter(x, phone, w.messageType.collect, handsetLetters.encodeCollect("x"), { sequence: 77 });
     expect([(await deliverLetter(x, first)) !== undefined, await deliverLetter(x, other), (await deliverLetter(x, first)) !== undefined]).toEqual([true, undefined, true]);
     expect((await x.context.db.selectFrom("incident").select("what").execute()).map((r) => r.what)).toEqual(["two letters with one number"]);
   });

@@ -11,6 +11,7 @@ import { addMember, checkPassword, isUsable, refusedBecause, reopenMember, revok
 import { sell } from "../../host/products.js";
 import { transact } from "../../host/database.js";
 import { signObject } from "../../protocol/wire/signed.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
 import { ask, collect, crypto, enrol, holder, makeDevice, openShop, openWorld, password, type Device, type World } from "./world.js";
 
@@ -18,7 +19,7 @@ let x: World;
 beforeEach(async () => { x = await openWorld(); await openShop(x); });
 afterEach(() => x.close());
 
-const consent = (by: Device, to: Device, user = "aiko", at = x.machine.now()): Uint8Array => signObject(crypto, "device", by.signing, w.encodeDeviceConsent({ user, kid: to.kid, at }));
+const consent = (by: Device, to: Device, user = "aiko", at = x.machine.now()): Uint8Array => signObject(crypto, "device", by.signing, handsetLetters.encodeDeviceConsent({ user, kid: to.kid, at }));
 const status = async (user: string) => (await x.context.db.selectFrom("issued").select("status").where("user_id", "=", user).execute()).map((v) => v.status);
 
 describe("a stolen password", () => {
@@ -54,9 +55,9 @@ describe("a second handset", () => {
     const second = makeDevice(x);
     expect((await enrol(x, "aiko", { consent: consent(phone, second) }, second)).said).toEqual({ code: 0, recovery: "" });
     expect(await collect(x, second)).toEqual([]);
-    const stolen = w.encodeOfferKeys([{ offer: value.delivered.offer, publicKey: crypto.publicKey(value.secret)!, keyClass: 2 }]);
-    expect(w.decodeDelivered((await ask(x, second, w.messageType.deliver, stolen))!), "not even with the first one's key").toEqual([]);
-    expect(w.decodeDelivered((await ask(x, phone, w.messageType.deliver, stolen))!)).toHaveLength(1);
+    const stolen = handsetLetters.encodeOfferKeys([{ offer: value.delivered.offer, publicKey: crypto.publicKey(value.secret)!, keyClass: 2 }]);
+    expect(handsetLetters.decodeDelivered((await ask(x, second, w.messageType.deliver, stolen))!), "not even with the first one's key").toEqual([]);
+    expect(handsetLetters.decodeDelivered((await ask(x, phone, w.messageType.deliver, stolen))!)).toHaveLength(1);
   });
   test.each<[string, (first: Device, second: Device, other: Device) => Uint8Array]>([
     ["signed by another member's handset", (_first, second, other) => consent(other, second)],
@@ -65,7 +66,7 @@ describe("a second handset", () => {
     ["signed eleven minutes ago", (first, second) => consent(first, second, "aiko", x.machine.now() - 660)],
     ["signed for eleven minutes from now", (first, second) => consent(first, second, "aiko", x.machine.now() + 660)],
     ["signed by the new handset itself", (_first, second) => consent(second, second)],
-    ["signed as another class", (first, second) => signObject(crypto, "message", first.signing, w.encodeDeviceConsent({ user: "aiko", kid: second.kid, at: x.machine.now() }))],
+    ["signed as another class", (first, second) => signObject(crypto, "message", first.signing, handsetLetters.encodeDeviceConsent({ user: "aiko", kid: second.kid, at: x.machine.now() }))],
     ["of noise", () => new Uint8Array([1, 2, 3])],
   ])("is not enrolled by consent %s", async (_name, made) => {
     const first = await enrol(x, "aiko");
@@ -88,7 +89,7 @@ describe("a second handset", () => {
     await enrol(x, "aiko", { consent: word }, second);
     expect((await enrol(x, "aiko", { consent: word })).said.code).toBe(refusedBecause.consent);
     await transact(x.context.db, (tx) => revokeHandset(x.context, tx, Buffer.from(second.kid).toString("hex")));
-    expect(await ask(x, second, w.messageType.collect, w.encodeCollect(""))).toBeUndefined();
+    expect(await ask(x, second, w.messageType.collect, handsetLetters.encodeCollect(""))).toBeUndefined();
   });
 });
 
@@ -100,7 +101,7 @@ describe("a lost phone", () => {
     const next = await enrol(x, "AIKO ", { code });
     expect(next.said.code).toBe(0);
     expect(next.said.recovery).not.toBe(phone.said.recovery);
-    expect(await ask(x, phone, w.messageType.collect, w.encodeCollect(""))).toBeUndefined();
+    expect(await ask(x, phone, w.messageType.collect, handsetLetters.encodeCollect(""))).toBeUndefined();
     expect((await status("aiko")).sort()).toEqual([0, 2]);
     expect(await collect(x, next)).toHaveLength(1);
     expect((await enrol(x, "aiko", { code: phone.said.recovery })).said.code, "used up").toBe(refusedBecause.wrong);
@@ -138,8 +139,8 @@ describe("a value for somebody whom nobody has seen", () => {
     await importList(x.context, "csv", list);
     const thief = await enrol(x, "aiko@example.org");
     const { offer_id } = (await x.context.db.selectFrom("issued").select("offer_id").executeTakeFirst())!;
-    const body = w.encodeOfferKeys([{ offer: new Uint8Array(Buffer.from(offer_id, "hex")), publicKey: crypto.publicKey(x.machine.random(32))!, keyClass: 2 }]);
-    expect(w.decodeDelivered((await ask(x, thief, w.messageType.deliver, body))!)).toEqual([]);
+    const body = handsetLetters.encodeOfferKeys([{ offer: new Uint8Array(Buffer.from(offer_id, "hex")), publicKey: crypto.publicKey(x.machine.random(32))!, keyClass: 2 }]);
+    expect(handsetLetters.decodeDelivered((await ask(x, thief, w.messageType.deliver, body))!)).toEqual([]);
   });
 });
 
@@ -148,9 +149,9 @@ describe("what a handset may ask of values", () => {
     expect((await enrol(x, "aiko", { keyClass })).said.code).toBe(refusedBecause.wrong);
     const phone = await enrol(x, "ben");
     await sell(x.context, { product: "concert", user: "ben", reference: "B", paid: "desk" });
-    const [offer] = w.decodeOffers((await ask(x, phone, w.messageType.collect, w.encodeCollect("")))!)!;
-    const body = w.encodeOfferKeys([{ offer: offer!.offer, publicKey: crypto.publicKey(x.machine.random(32))!, keyClass }]);
-    expect(w.decodeDelivered((await ask(x, phone, w.messageType.deliver, body))!)).toEqual([]);
+    const [offer] = handsetLetters.decodeOffers((await ask(x, phone, w.messageType.collect, handsetLetters.encodeCollect("")))!)!;
+    const body = handsetLetters.encodeOfferKeys([{ offer: offer!.offer, publicKey: crypto.publicKey(x.machine.random(32))!, keyClass }]);
+    expect(handsetLetters.decodeDelivered((await ask(x, phone, w.messageType.deliver, body))!)).toEqual([]);
   });
   test("another member's offer is nothing, nor is a key that another value has, nor one off the curve", async () => {
     const { value } = await holder(x, "aiko", "ten");
@@ -159,7 +160,7 @@ describe("what a handset may ask of values", () => {
     await sell(x.context, { product: "concert", user: "ben", reference: "B", paid: "desk" });
     const rows = await x.context.db.selectFrom("issued").select(["offer_id", "user_id"]).where("holder_key", "is", null).execute();
     const offer = (user: string) => new Uint8Array(Buffer.from(rows.find((r) => r.user_id === user)!.offer_id, "hex"));
-    const deliver = async (of: string, publicKey: Uint8Array) => w.decodeDelivered((await ask(x, ben, w.messageType.deliver, w.encodeOfferKeys([{ offer: offer(of), publicKey, keyClass: 2 }])))!)!.length;
+    const deliver = async (of: string, publicKey: Uint8Array) => handsetLetters.decodeDelivered((await ask(x, ben, w.messageType.deliver, handsetLetters.encodeOfferKeys([{ offer: offer(of), publicKey, keyClass: 2 }])))!)!.length;
     expect(await deliver("aiko", crypto.publicKey(x.machine.random(32))!)).toBe(0);
     expect(await deliver("ben", crypto.publicKey(value.secret)!)).toBe(0);
     expect(await deliver("ben", new Uint8Array([2, ...new Uint8Array(31), 7]))).toBe(0);

@@ -10,6 +10,7 @@ import { transact } from "../../host/database.js";
 import { declareLost, restoreTerminal, revokeTerminal, suspendTerminal } from "../../host/suspension.js";
 import { encodeEntry, type Entry } from "../../protocol/wire/entry.js";
 import { encodeReversal, reversalToSign } from "../../protocol/wire/receipt.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
 import { digest16 } from "../../protocol/wire/value.js";
 import {
@@ -244,7 +245,7 @@ describe("reversals", () => {
     const undone: Entry = { ...reversal(x, second, link) } as Entry;
     journal(second, { kind: "boot", boot: 1, at: 0, quality: 0 }, { ...link.entry, own: false } as Entry, undone);
     await sync(x, second, batchOf(second, 3, 3));
-    await ask(x, (await holder(x, "chi", "ten")).phone, w.messageType.report, w.encodeReport([link.record]));
+    await ask(x, (await holder(x, "chi", "ten")).phone, w.messageType.report, handsetLetters.encodeReport([link.record]));
     expect(await states()).toEqual({ pending: 1 });
     expect(await sync(x, second)).toBe(3);
     expect([await states(), await earned()]).toEqual([{ reversed: 1 }, 0]);
@@ -255,7 +256,7 @@ describe("decision 1: what the holder brings", () => {
   test("pends until the owner's journal has it, and is voided when that is closed without it", async () => {
     const { phone, value } = await holder(x, "aiko", "ten");
     const [one, two] = chain(value, 2);
-    const told = async (l: Link) => w.decodeReported((await ask(x, phone, w.messageType.report, w.encodeReport([l.record])))!)!;
+    const told = async (l: Link) => handsetLetters.decodeReported((await ask(x, phone, w.messageType.report, handsetLetters.encodeReport([l.record])))!)!;
     expect([await told(one!), await told(one!), await earned()]).toEqual([[1], [1], 0]);
     journal(box, one!.entry);
     await sync(x, box);
@@ -268,7 +269,7 @@ describe("decision 1: what the holder brings", () => {
     const { phone, value } = await holder(x, "aiko", "concert");
     const second = await enrolBox(x);
     const link = use(x, box, value, undefined);
-    const told = async () => w.decodeReported((await ask(x, phone, w.messageType.report, w.encodeReport([link.record])))!)!;
+    const told = async () => handsetLetters.decodeReported((await ask(x, phone, w.messageType.report, handsetLetters.encodeReport([link.record])))!)!;
     const given: Entry = { kind: "handover", valueId: value.valueId, counter: 1, to: second.certificateId, receiptDigest: digest16(crypto, link.receipt), at: x.machine.now(), quality: 2 };
     journal(box, given, { kind: "closed", tap: 1 });
     await sync(x, box, batchOf(box, 2, 2));
@@ -283,7 +284,7 @@ describe("decision 1: what the holder brings", () => {
   test("a forged record is told to differ and changes nothing", async () => {
     const { phone, value } = await holder(x, "aiko", "concert");
     const forged = use(x, box, value, undefined, {}, { signer: newSecret(x) });
-    expect(w.decodeReported((await ask(x, phone, w.messageType.report, w.encodeReport([forged.record, new Uint8Array([1])])))!)).toEqual([3, 3]);
+    expect(handsetLetters.decodeReported((await ask(x, phone, w.messageType.report, handsetLetters.encodeReport([forged.record, new Uint8Array([1])])))!)).toEqual([3, 3]);
     expect(await states()).toEqual({});
   });
 });
@@ -309,7 +310,7 @@ describe("double use", () => {
     const [a, b] = [use(x, box, value, undefined), use(x, other, value, undefined)];
     journal(box, a.entry);
     journal(other, b.entry);
-    await ask(x, phone, w.messageType.report, w.encodeReport([b.record]));
+    await ask(x, phone, w.messageType.report, handsetLetters.encodeReport([b.record]));
     await sync(x, other);
     await sync(x, box);
     expect((await x.context.db.selectFrom("double_use_case").selectAll().execute())).toHaveLength(1);

@@ -8,6 +8,7 @@ import { migrate, type Tables } from "../../host/database.js";
 import { migrations } from "../../host/schema.js";
 import { moreMigrations } from "../../host/schema-directory.js";
 import { sqliteDialect } from "../../host/sqlite.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
 import { ask, holder, enrolBox, journal, openShop, openWorld, pull, reversal, sync, use, type World } from "./world.js";
 
@@ -38,9 +39,9 @@ test("no letter, record or use reads a whole table", async () => {
   journal(other, use(x, other, value, undefined).entry, reversal(x, other, first));
   await sync(x, other);
   await pull(x, box);
-  await ask(x, phone, w.messageType.collect, w.encodeCollect(""));
-  await ask(x, phone, w.messageType.refresh, w.encodeRefresh({ valueId: value.valueId, receipt: second.receipt, proof: new Uint8Array(64) }));
-  await ask(x, phone, w.messageType.report, w.encodeReport([first.record, second.record]));
+  await ask(x, phone, w.messageType.collect, handsetLetters.encodeCollect(""));
+  await ask(x, phone, w.messageType.refresh, handsetLetters.encodeRefresh({ valueId: value.valueId, receipt: second.receipt, proof: new Uint8Array(64) }));
+  await ask(x, phone, w.messageType.report, handsetLetters.encodeReport([first.record, second.record]));
   const scans: string[] = [];
   for (const query of [...asked].filter((q) => /^(select|update|delete|insert)/.test(q))) {
     const bound = query.replace(/\?/g, "''");

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { action, decodeReceipt } from "../../protocol/wire/receipt.js";
 import { refusal } from "../../protocol/refusal.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
 import { ask, enrolBox, holder, journal, openShop, openWorld, reversal, sync, use, type Link, type World } from "./world.js";
 
@@ -28,7 +29,7 @@ test.each<[string, { action: number; amount: number }[], boolean, [string, numbe
   }
   if (undone) journal(box, reversal(x, box, newest!));
   await sync(x, box);
-  const refresh = async () => w.decodeRefreshed((await ask(x, phone, w.messageType.refresh, w.encodeRefresh({ valueId: value.valueId, receipt: newest!.receipt, proof: new Uint8Array(64) })))!)!;
+  const refresh = async () => handsetLetters.decodeRefreshed((await ask(x, phone, w.messageType.refresh, handsetLetters.encodeRefresh({ valueId: value.valueId, receipt: newest!.receipt, proof: new Uint8Array(64) })))!)!;
   const answer = await refresh();
   const receipt = decodeReceipt(answer.receipt)!;
   expect([name(receipt.action), receipt.after, receipt.at === newest!.fields.at]).toEqual(said);
@@ -42,6 +43,6 @@ test("while the books lack the exit nobody guesses", async () => {
   const second = use(x, box, value, first, exit);
   journal(box, first.entry);
   await sync(x, box);
-  const body = w.encodeRefresh({ valueId: value.valueId, receipt: second.receipt, proof: new Uint8Array(64) });
-  expect(w.decodeRefreshed((await ask(x, phone, w.messageType.refresh, body))!)!.code).toBe(refusal.status_undetermined);
+  const body = handsetLetters.encodeRefresh({ valueId: value.valueId, receipt: second.receipt, proof: new Uint8Array(64) });
+  expect(handsetLetters.decodeRefreshed((await ask(x, phone, w.messageType.refresh, body))!)!.code).toBe(refusal.status_undetermined);
 });

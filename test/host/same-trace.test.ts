@@ -4,7 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { messageType, encodeHandoverAsk, decodeHandoverCode, decodeHandoverQuestion, encodeCollect, encodeHandoverWait } from "../../protocol/wire/sync.js";
+import { encodeCollect } from "../../protocol/wire/handset-letters.js";
+import { messageType, encodeHandoverAsk, decodeHandoverCode, decodeHandoverQuestion, encodeHandoverWait } from "../../protocol/wire/sync.js";
 import { refusal } from "../../protocol/refusal.js";
 import { ask, concert, deliverLetter, enrol, enrolBox, holder, journal, letter, openShop, openWorld, pull, sync, use, type World } from "./world.js";
 

@@ -17,6 +17,8 @@ import { encodeEntry, type Entry } from "../../protocol/wire/entry.js";
 import { encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../../protocol/wire/envelope.js";
 import { acknowledgementToSign, encodeFinishedA, encodeReceipt, encodeReversal, receiptToSign, reversalToSign, type Receipt } from "../../protocol/wire/receipt.js";
 import { keyId, signObject } from "../../protocol/wire/signed.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
+import * as contact from "../../protocol/wire/claim.js";
 import * as w from "../../protocol/wire/sync.js";
 import { digest16 } from "../../protocol/wire/value.js";
 
@@ -99,18 +101,18 @@ export async function ask(x: World, d: Device, type: number, body: Uint8Array, m
 }
 
 export interface Enrolling { user: string; password: string; phone: string; keyClass: number; consent: Uint8Array; code: string }
-export async function enrol(x: World, user: string, more: Partial<Enrolling> = {}, d = makeDevice(x)): Promise<Device & { said: w.HandsetEnrolled }> {
-  const body = w.encodeHandsetEnrolment({ user, password, phone: "", keyClass: 2, consent: new Uint8Array(0), code: "", signingKey: crypto.publicKey(d.signing)!, agreementKey: crypto.publicKey(d.agreement)!, ...more });
-  return Object.assign(d, { said: w.decodeHandsetEnrolled((await ask(x, d, w.messageType.enrolHandset, body))!)! });
+export async function enrol(x: World, user: string, more: Partial<Enrolling> = {}, d = makeDevice(x)): Promise<Device & { said: handsetLetters.HandsetEnrolled }> {
+  const body = handsetLetters.encodeHandsetEnrolment({ user, password, phone: "", keyClass: 2, consent: new Uint8Array(0), code: "", signingKey: crypto.publicKey(d.signing)!, agreementKey: crypto.publicKey(d.agreement)!, ...more });
+  return Object.assign(d, { said: handsetLetters.decodeHandsetEnrolled((await ask(x, d, w.messageType.enrolHandset, body))!)! });
 }
 
 /** A value on a handset: its own key beside its certificate. */
-export interface Held { valueId: Uint8Array; secret: Uint8Array; claims: Uint8Array; delivered: w.Delivered }
+export interface Held { valueId: Uint8Array; secret: Uint8Array; claims: Uint8Array; delivered: handsetLetters.Delivered }
 export async function collect(x: World, d: Device, code = ""): Promise<Held[]> {
-  const offers = w.decodeOffers((await ask(x, d, w.messageType.collect, w.encodeCollect(code)))!)!;
+  const offers = handsetLetters.decodeOffers((await ask(x, d, w.messageType.collect, handsetLetters.encodeCollect(code)))!)!;
   const secrets = offers.map(() => newSecret(x));
-  const body = w.encodeOfferKeys(offers.map((o, i) => ({ offer: o.offer, publicKey: crypto.publicKey(secrets[i]!)!, keyClass: 2 })));
-  const delivered = w.decodeDelivered((await ask(x, d, w.messageType.deliver, body))!)!;
+  const body = handsetLetters.encodeOfferKeys(offers.map((o, i) => ({ offer: o.offer, publicKey: crypto.publicKey(secrets[i]!)!, keyClass: 2 })));
+  const delivered = handsetLetters.decodeDelivered((await ask(x, d, w.messageType.deliver, body))!)!;
   return delivered.map((v, i) => {
     const { claims } = w.decodeSignedClaims(v.value)!;
     const row = Buffer.from(claims);
@@ -120,7 +122,7 @@ export async function collect(x: World, d: Device, code = ""): Promise<Held[]> {
 }
 
 /** A member with an enrolled handset and one value of this product on it. */
-export async function holder(x: World, user: string, product: string): Promise<{ phone: Device & { said: w.HandsetEnrolled }; value: Held }> {
+export async function holder(x: World, user: string, product: string): Promise<{ phone: Device & { said: handsetLetters.HandsetEnrolled }; value: Held }> {
   const phone = await enrol(x, user);
   await sell(x.context, { product, user, reference: `${product} of ${user}`, paid: "desk" });
   return { phone, value: (await collect(x, phone))[0]! };
@@ -128,23 +130,23 @@ export async function holder(x: World, user: string, product: string): Promise<{
 
 // ---- terminals --------------------------------------------------------------------------------------------------------------
 
-export interface Box extends Device { id: string; code: string; identity: Uint8Array; certificate: Uint8Array; certificateId: Uint8Array; granted: w.ClaimGranted; entries: Uint8Array[]; head: Uint8Array; tap: number }
+export interface Box extends Device { id: string; code: string; identity: Uint8Array; certificate: Uint8Array; certificateId: Uint8Array; granted: contact.ClaimGranted; entries: Uint8Array[]; head: Uint8Array; tap: number }
 export const gateOf = (more: Partial<NewTerminal> = {}): NewTerminal => ({
   name: "North", role: "gate", merchant: "hall", zones: [1],
   takes: [{ kind: "ticket", action: 1, zone: 1 }, { kind: "coupon", action: 1, zone: 1 }, { kind: "card", action: 3, zone: 1 }], most: 2000, ...more,
 });
 
 /** A claim request and what seals it; `keys` are identity, signing and agreement secrets. */
-export function claimRequest(x: World, code: string, keys: Uint8Array[], nonce = x.machine.random(16)): { bytes: Uint8Array; request: Uint8Array; open(answer: Uint8Array): w.ClaimGranted } {
+export function claimRequest(x: World, code: string, keys: Uint8Array[], nonce = x.machine.random(16)): { bytes: Uint8Array; request: Uint8Array; open(answer: Uint8Array): contact.ClaimGranted } {
   const read = readClaimCode(code)!;
   const [identityKey, signingKey, agreementKey] = keys.map((k) => crypto.publicKey(k)!);
-  const request = w.encodeClaimRequest({ lookup: read.lookup, nonce, identityKey: identityKey!, signingKey: signingKey!, agreementKey: agreementKey!, model: "test", software: new Uint8Array(4) });
+  const request = contact.encodeClaimRequest({ lookup: read.lookup, nonce, identityKey: identityKey!, signingKey: signingKey!, agreementKey: agreementKey!, model: "test", software: new Uint8Array(4) });
   const derived = claimKeys(crypto, read.secret, nonce);
   return {
     request, bytes: macRequest(crypto, derived, request),
     open: (answer) => {
       const parts = readAnswer(crypto, derived, request, answer)!;
-      return w.decodeClaimGranted(openAnswer(crypto, request, parts.point, crypto.agree(keys[2]!, parts.point)!, parts.sealed)!)!;
+      return contact.decodeClaimGranted(openAnswer(crypto, request, parts.point, crypto.agree(keys[2]!, parts.point)!, parts.sealed)!)!;
     },
   };
 }

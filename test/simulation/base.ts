@@ -15,7 +15,8 @@ import { addTerminal, claim, type NewTerminal } from "../../host/terminals.js";
 import { beginClaim, finishClaim } from "../../runtime/sync/claim.js";
 import { decodeOffers, keysFor, takeDelivered } from "../../runtime/sync/handset-sync.js";
 import { makeTrust, takeObject, type Trust } from "../../runtime/sync/trust.js";
-import { decodeHandsetEnrolled, encodeCollect, encodeHandsetEnrolment, messageType } from "../../protocol/wire/sync.js";
+import { decodeHandsetEnrolled, encodeCollect, encodeHandsetEnrolment } from "../../protocol/wire/handset-letters.js";
+import { messageType } from "../../protocol/wire/sync.js";
 
 export const hour = 3600;
 const day = 24 * hour;

@@ -10,7 +10,7 @@ import { decodeCobs, deframer, feed } from "../../protocol/link/frame.js";
 import { media } from "../../protocol/link/media.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
-import { decodeReport } from "../../protocol/wire/sync.js";
+import { decodeReport } from "../../protocol/wire/handset-letters.js";
 import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
 import { openEnvelope } from "../../protocol/wire/envelope.js";
 import { backEnds, seeded, toHex } from "../published.js";

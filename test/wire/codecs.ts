@@ -9,6 +9,9 @@ import { projectFile } from "../published.js";
 import * as m from "../../protocol/wire/message.js";
 import * as b from "../../protocol/wire/message-b.js";
 import * as receipt from "../../protocol/wire/receipt.js";
+import * as handsetLetters from "../../protocol/wire/handset-letters.js";
+import * as claim from "../../protocol/wire/claim.js";
+import * as groupKeys from "../../protocol/wire/group-keys.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, encodeEncrypt } from "../../protocol/wire/cose.js";
@@ -89,20 +92,20 @@ export const codecs: Record<string, Codec> = {
   "handover-code": twoWays(sync.decodeHandoverCode, sync.encodeHandoverCode),
   "handover-wait": twoWays(sync.decodeHandoverWait, sync.encodeHandoverWait),
   "handover-question": twoWays(sync.decodeHandoverQuestion, sync.encodeHandoverQuestion),
-  enrolment: twoWays(sync.decodeHandsetEnrolment, sync.encodeHandsetEnrolment),
-  enrolled: twoWays(sync.decodeHandsetEnrolled, sync.encodeHandsetEnrolled),
-  "device-consent": twoWays(sync.decodeDeviceConsent, sync.encodeDeviceConsent),
-  collect: twoWays(sync.decodeCollect, sync.encodeCollect),
-  offers: twoWays(sync.decodeOffers, sync.encodeOffers),
-  "offer-keys": twoWays(sync.decodeOfferKeys, sync.encodeOfferKeys),
-  delivered: twoWays(sync.decodeDelivered, sync.encodeDelivered),
-  refresh: twoWays(sync.decodeRefresh, sync.encodeRefresh),
-  refreshed: twoWays(sync.decodeRefreshed, sync.encodeRefreshed),
-  report: twoWays(sync.decodeReport, sync.encodeReport),
-  reported: twoWays(sync.decodeReported, sync.encodeReported),
-  "claim-request": twoWays(sync.decodeClaimRequest, sync.encodeClaimRequest),
-  "claim-granted": twoWays(sync.decodeClaimGranted, sync.encodeClaimGranted),
-  "group-keys": twoWays(sync.decodeGroupKeys, sync.encodeGroupKeys),
+  enrolment: twoWays(handsetLetters.decodeHandsetEnrolment, handsetLetters.encodeHandsetEnrolment),
+  enrolled: twoWays(handsetLetters.decodeHandsetEnrolled, handsetLetters.encodeHandsetEnrolled),
+  "device-consent": twoWays(handsetLetters.decodeDeviceConsent, handsetLetters.encodeDeviceConsent),
+  collect: twoWays(handsetLetters.decodeCollect, handsetLetters.encodeCollect),
+  offers: twoWays(handsetLetters.decodeOffers, handsetLetters.encodeOffers),
+  "offer-keys": twoWays(handsetLetters.decodeOfferKeys, handsetLetters.encodeOfferKeys),
+  delivered: twoWays(handsetLetters.decodeDelivered, handsetLetters.encodeDelivered),
+  refresh: twoWays(handsetLetters.decodeRefresh, handsetLetters.encodeRefresh),
+  refreshed: twoWays(handsetLetters.decodeRefreshed, handsetLetters.encodeRefreshed),
+  report: twoWays(handsetLetters.decodeReport, handsetLetters.encodeReport),
+  reported: twoWays(handsetLetters.decodeReported, handsetLetters.encodeReported),
+  "claim-request": twoWays(claim.decodeClaimRequest, claim.encodeClaimRequest),
+  "claim-granted": twoWays(claim.decodeClaimGranted, claim.encodeClaimGranted),
+  "group-keys": twoWays(groupKeys.decodeGroupKeys, groupKeys.encodeGroupKeys),
 };
 
 /** Rules that one decoder reads: a change may turn one into another, which is then no mistake. */

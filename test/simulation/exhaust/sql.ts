@@ -13,6 +13,7 @@ import { sell } from "../../../host/products.js";
 import { setStatus } from "../../../host/status.js";
 import { revokeTerminal } from "../../../host/suspension.js";
 import { addTerminal, claim } from "../../../host/terminals.js";
+import * as handsetLetters from "../../../protocol/wire/handset-letters.js";
 import * as w from "../../../protocol/wire/sync.js";
 import * as h from "../../host/world.js";
 
@@ -42,23 +43,23 @@ export const kinds: Record<string, Kind> = {
   },
   enrolHandset: (x) => {
     const d = h.makeDevice(x);
-    const body = w.encodeHandsetEnrolment({ user: "aiko", password: h.password, phone: "", keyClass: 2, consent: none, code: "", signingKey: h.crypto.publicKey(d.signing)!, agreementKey: h.crypto.publicKey(d.agreement)! });
+    const body = handsetLetters.encodeHandsetEnrolment({ user: "aiko", password: h.password, phone: "", keyClass: 2, consent: none, code: "", signingKey: h.crypto.publicKey(d.signing)!, agreementKey: h.crypto.publicKey(d.agreement)! });
     return Promise.resolve(posted(x, h.letter(x, d, w.messageType.enrolHandset, body)));
   },
   deliver: async (x) => {
     const phone = await h.enrol(x, "aiko");
     await sell(x.context, { product: "ten", user: "aiko", reference: "S-1", paid: "desk" });
-    const offers = w.decodeOffers((await h.ask(x, phone, w.messageType.collect, w.encodeCollect("")))!)!;
-    return posted(x, h.letter(x, phone, w.messageType.deliver, w.encodeOfferKeys(offers.map((o) => ({ offer: o.offer, publicKey: h.crypto.publicKey(h.newSecret(x))!, keyClass: 2 })))));
+    const offers = handsetLetters.decodeOffers((await h.ask(x, phone, w.messageType.collect, handsetLetters.encodeCollect("")))!)!;
+    return posted(x, h.letter(x, phone, w.messageType.deliver, handsetLetters.encodeOfferKeys(offers.map((o) => ({ offer: o.offer, publicKey: h.crypto.publicKey(h.newSecret(x))!, keyClass: 2 })))));
   },
   refresh: async (x) => {
     const { phone, value } = await h.holder(x, "aiko", "ten");
-    return posted(x, h.letter(x, phone, w.messageType.refresh, w.encodeRefresh({ valueId: value.valueId, receipt: none, proof: none })));
+    return posted(x, h.letter(x, phone, w.messageType.refresh, handsetLetters.encodeRefresh({ valueId: value.valueId, receipt: none, proof: none })));
   },
   report: async (x) => {
     const box = await h.enrolBox(x);
     const { phone, value } = await h.holder(x, "aiko", "ten");
-    return posted(x, h.letter(x, phone, w.messageType.report, w.encodeReport([h.use(x, box, value, undefined).record])));
+    return posted(x, h.letter(x, phone, w.messageType.report, handsetLetters.encodeReport([h.use(x, box, value, undefined).record])));
   },
   claim: async (x) => {
     const { claimCode } = await addTerminal(x.context, h.gateOf());
