@@ -36,6 +36,10 @@ export const limits = {
   /** An envelope at the host's door, and one to a handset. */
   envelopeBytesMax: 65536,
   envelopeToHandsetBytesMax: 16384,
+  /** Letters that one courier, or one memory card, carries (`trust.md` §5), and for how long. */
+  carriedLettersMax: 64,
+  carriedBytesMax: 1048576,
+  carriedSeconds: 30 * 86400,
   /** Journal entries in one batch: about 200 finished records fill an envelope. */
   batchEntriesMax: 200,
   /** A signed status list as it travels, and its bits unpacked (four values a byte): a million values with one in a hundred set need 15 KB. */

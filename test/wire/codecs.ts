@@ -12,6 +12,7 @@ import * as receipt from "../../protocol/wire/receipt.js";
 import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as claim from "../../protocol/wire/claim.js";
 import * as groupKeys from "../../protocol/wire/group-keys.js";
+import * as carry from "../../protocol/wire/carry.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, encodeEncrypt } from "../../protocol/wire/cose.js";
@@ -61,6 +62,11 @@ export const codecs: Record<string, Codec> = {
   beacon: twoWays(b.decodeBeacon, b.encodeBeacon),
   "user-id": twoWays(b.decodeUserId, b.encodeUserId),
   value: signedClaims, "signed-terminal": signedClaims,
+  fetch: twoWays(carry.decodeFetch, carry.encodeFetch),
+  piece: twoWays(carry.decodePiece, (p) => carry.encodePiece(p === "none" ? undefined : p)),
+  bring: twoWays(carry.decodeBring, carry.encodeBring),
+  brought: twoWays(carry.decodeBrought, carry.encodeBrought),
+  "memory-card": twoWays(carry.decodeCard, carry.encodeCard),
   "value-claims": twoWays(decodeValue, encodeValue),
   "grant-claims": twoWays(decodeValue, encodeValue),
   "terminal-claims": twoWays(decodeTerminalCertificate, encodeTerminalCertificate),
