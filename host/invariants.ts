@@ -42,11 +42,16 @@ const checks: Readonly<Record<string, string>> = {
   /** Two proven receipts with one counter have a case. */
   M8: `select value_id as at from value_use where journal = 1 and (acknowledged = 1 or one_way = 1)
     group by value_id, counter having count(distinct digest) > 1 and max(case_id) is null`,
-  /** Client money, processors and float hold all that is owed to others. */
-  M11: `select currency as at from balance join account using (account, currency) group by currency
-    having sum(case when code in ('processor','float') or account = 'bank/client' then minor else 0 end)
-      + sum(case when code in ('order','prepaid','unearned','gift','refund','merchant','issuer','due','expired','tax','unallocated')
-          and minor < 0 then minor else 0 end) < 0`,
+  /**
+   * Client money, processors and float hold all that is owed to others. The days of a shared account are one debt to its
+   * owner: a use undone on a later day lowers what the day of the use owes. One owner's debt never covers another's money.
+   */
+  M11: `select currency as at from (
+      select currency, minor from balance join account using (account, currency) where code in ('processor','float') or account = 'bank/client'
+      union all select currency, sum(minor) from balance join account using (account, currency)
+        where code in ('order','prepaid','unearned','gift','refund','merchant','issuer','due','expired','tax','unallocated')
+        group by currency, case when day is null then account else substr(account, 1, length(account) - length(day)) end having sum(minor) < 0)
+    group by currency having sum(minor) < 0`,
 };
 
 /** Runs one of `M1`–`M8`, `M11`, `M14`. */

@@ -4,7 +4,7 @@ import { transact, type Database } from "../../host/database.js";
 import { checkBooks } from "../../host/invariants.js";
 import { funds, post, trialBalance } from "../../host/ledger.js";
 import { finishSurrender, surrender } from "../../host/ledger-events.js";
-import { expireUnfinished, expireUse, handOver, recordUse, resolveCase, type Use } from "../../host/use.js";
+import { expireUnfinished, expireUse, handOver, recordUse, resolveCase, reverseUse, type Use } from "../../host/use.js";
 import {
   beforeClearing, card, closed, evening, handedOver, paid, random, recorded, reversed, runAll, shuffle, ticket, use, used, when, withBooks, type Action,
 } from "./use.evening.js";
@@ -93,6 +93,17 @@ describe("a record's facts decide", () => {
   test("another content is an incident while the value is still unknown, too", () => withBooks(async (db) => {
     expect(await one(db, used(step(1)))).toEqual({ waits: "value" });
     expect(await one(db, used(step(1, { amount: 151 })))).toEqual({ incident: "use/s1" });
+  }));
+
+  test("undone on a later day: what the merchant must give back lowers what it is owed, and nobody else's money", () => withBooks(async (db) => {
+    const undone = step(1, { merchant: "bar" });
+    await runAll(db, [...loaded, used(undone), (tx) => reverseUse(tx, { useId: "s1", valueId: "V", terminal: "t-s1", at: 950, quality: 2 }, { day: 17, at: 1000 + 16 * 86_400 })]);
+    expect(Object.fromEntries(await trialBalance(db, "JPY"))).toMatchObject({ "merchant/bar/1": -150n, "merchant/bar/17": 150n, "prepaid/V": -1000n });
+    expect(await checkBooks(db)).toEqual([]);
+    await one(db, (tx) => post(tx, {
+      setId: "other/1", kind: "other", event: {}, at: 0, quality: 3, recorded, transfers: [{ debit: "merchant/bar/{d}", credit: "merchant/hall/{d}", amount: 1, currency: "JPY", phase: "posted" }],
+    }));
+    expect(await checkBooks(db)).toEqual([{ check: "M11", at: "JPY" }]);
   }));
 
   test("a reversal by another terminal is an incident", () => withBooks(async (db) => {
