@@ -11,7 +11,7 @@ import {
 } from "./cbor.js";
 
 /** Registered algorithm numbers. */
-export const algorithm = { esp256: -9, es256: -7, hmac64: 4, hmac256: 5, a128gcm: 1, ecdhEsHkdf256: -25 } as const;
+export const algorithm = { esp256: -9, es256: -7, hmac64: 4, hmac256: 5, a128gcm: 1, aesCcm16: 30, ecdhEsHkdf256: -25 } as const;
 
 function className(name: string): string {
   return "application/vnd.kaisatsu." + name + "+cbor";

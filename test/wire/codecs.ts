@@ -15,9 +15,10 @@ import * as groupKeys from "../../protocol/wire/group-keys.js";
 import * as carry from "../../protocol/wire/carry.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
-import { decodeEncrypt, encodeEncrypt } from "../../protocol/wire/cose.js";
+import { decodeEncrypt, decodeEncrypt0, decodeMac0, encodeEncrypt, encodeEncrypt0, encodeMac0 } from "../../protocol/wire/cose.js";
 import { decodeEntry, encodeEntry } from "../../protocol/wire/entry.js";
 import { decodeMessage, encodeMessage, readEnvelope } from "../../protocol/wire/envelope.js";
+import { readEnvelopeB } from "../../protocol/wire/envelope-b.js";
 import { decodeSigned, encodeSigned, type SignedType } from "../../protocol/wire/signed.js";
 import { decodeValue, encodeValue } from "../../protocol/wire/value.js";
 import { decodeTerminalCertificate, encodeTerminalCertificate } from "../../protocol/wire/certificate.js";
@@ -88,6 +89,8 @@ export const codecs: Record<string, Codec> = {
     const e = readEnvelope(bytes) === undefined ? undefined : decodeEncrypt(bytes);
     return e === undefined ? undefined : encodeEncrypt(e.outer, e.recipient, true);
   },
+  "envelope-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === true ? encodeEncrypt0(decodeEncrypt0(bytes)!, true) : undefined),
+  "maced-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === false ? encodeMac0(decodeMac0(bytes)!, true) : undefined),
   "message-claims": twoWays(decodeMessage, encodeMessage),
   records: twoWays(sync.decodeBatch, sync.encodeBatch),
   "records-taken": twoWays(sync.decodeBatchTaken, sync.encodeBatchTaken),
@@ -121,8 +124,9 @@ export const kin: Record<string, string[]> = {
   "finished-outcome": ["reversed-outcome"], "reversed-outcome": ["finished-outcome"], "outcome-b": ["reversed-b"], "reversed-b": ["outcome-b"],
 };
 
-/** Base 128 is beyond CDDL: a few gaps of one or two bytes in shortest form. */
+/** Beyond CDDL: numbers without leading zeros; base 128, a few gaps of one or two bytes in shortest form. */
 export const makers: Makers = {
+  "partial-iv": (random) => Uint8Array.from({ length: 1 + Math.floor(random() * 6.99) }, (_, i) => (i === 0 ? 1 + Math.floor(random() * 31) : Math.floor(random() * 256))),
   gaps: (random) => Uint8Array.from(Array.from({ length: 1 + Math.floor(random() * 5) }, () => Math.floor(random() * 16384))
     .flatMap((gap) => (gap < 128 ? [gap] : [128 | (gap >> 7), gap & 127]))),
 };

@@ -3,12 +3,13 @@
  * on every machine that has BigInt. Signatures are deterministic (RFC 6979) and low-S; verification takes high-S too,
  * since phones' key stores make it half the time.
  */
-import { gcm } from "@noble/ciphers/aes.js";
+import { cbc, ctr, gcm } from "@noble/ciphers/aes.js";
 import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { assert } from "../../assert.js";
+import { composedCcm, type Ccm } from "../ccm.js";
 import { fitsGcm, type Crypto } from "../crypto.js";
 
 /** Answers undefined where the library throws for bytes that are no key, point or signature. */
@@ -38,3 +39,8 @@ export const nobleCrypto: Crypto = {
   coordinates: (publicKey) =>
     publicKey.length === 33 ? attempt(() => p256.Point.fromBytes(publicKey).toBytes(false).subarray(1)) : undefined,
 };
+
+export const nobleCcm: Ccm = composedCcm({
+  cbc: (key, iv, blocks) => cbc(key, iv, { disablePadding: true }).encrypt(blocks),
+  ctr: (key, counter, bytes) => ctr(key, counter).encrypt(bytes),
+});

@@ -8,6 +8,7 @@ import {
 } from "node:crypto";
 import { assert } from "../../assert.js";
 import { equal } from "../../wire/bytes.js";
+import { fitsCcm, type Ccm } from "../ccm.js";
 import { fitsGcm, type Crypto } from "../crypto.js";
 
 const curve = "prime256v1";
@@ -116,4 +117,26 @@ export const nodeCrypto: Crypto = {
     const full = ECDH.convertKey(publicKey, curve, undefined, undefined, "uncompressed") as Buffer;
     return new Uint8Array(full.subarray(1));
   })),
+};
+
+/** Texts below 64 KiB, as a 13-byte nonce leaves two bytes for their length. */
+const ccmTextBytesMax = 65535;
+
+export const nodeCcm: Ccm = {
+  seal: (key, nonce, aad, plain) => {
+    assert(fitsCcm(key, nonce) && plain.length <= ccmTextBytesMax, "sealing with a 16-byte key, a 13-byte nonce and a short text");
+    const cipher = createCipheriv("aes-128-ccm", key, nonce, { authTagLength: tagBytes });
+    cipher.setAAD(aad, { plaintextLength: plain.length });
+    return new Uint8Array(Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]));
+  },
+  open: (key, nonce, aad, sealed) => {
+    const textBytes = sealed.length - tagBytes;
+    if (!fitsCcm(key, nonce) || textBytes < 0 || textBytes > ccmTextBytesMax) return undefined;
+    return attempt(() => {
+      const decipher = createDecipheriv("aes-128-ccm", key, nonce, { authTagLength: tagBytes });
+      decipher.setAuthTag(sealed.subarray(textBytes));
+      decipher.setAAD(aad, { plaintextLength: textBytes });
+      return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(0, textBytes)), decipher.final()]));
+    });
+  },
 };
