@@ -65,7 +65,7 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
   if (v.tap !== undefined) closeTap(v.tap);
   const s = v.settings;
   const certified = s.certificate !== undefined;
-  if (certified && isOutlived(s.certificate!.decoded, given)) return clearStop(refusal.out_of_service).concat(idle(v));
+  if (isUnpaid(s, s.want.amount, given)) return clearStop(refusal.out_of_service).concat(idle(v));
   const point = certified ? given.crypto.publicKey(secret) : secret;
   if (point === undefined) return idle(v);
   const nonce = certified ? point.subarray(1) : secret.subarray(0, 8);
@@ -80,12 +80,15 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
 }
 
 /**
- * By our own clock nobody would pay for what we take now: the certificate is past its grace of half its life, or not begun
- * (`trust.md` §2). A clock that is wrong so far must not take anybody's value either.
+ * By our own clock nobody would pay for what we take now: the certificate has not begun, or is past its grace of half its life,
+ * or is in that grace and the amount above a tenth of its limit (`trust.md` §2). A clock that is wrong so far must not take
+ * anybody's value either. Asked at the greeting, and again for each receipt: the clock may have been set in between.
  */
-function isOutlived(c: { expires: number; notBefore: number }, given: Given): boolean {
-  if (given.quality < 2) return false;
-  return given.at > c.expires + (c.expires - c.notBefore) / 2 || given.at < c.notBefore - limits.clockSlackSeconds;
+function isUnpaid(s: VerifierSettings, amount: number, given: Given): boolean {
+  if (s.certificate === undefined || given.quality < 2) return false;
+  const c = s.certificate.decoded;
+  if (given.at < c.notBefore - limits.clockSlackSeconds || given.at > c.expires + (c.expires - c.notBefore) / 2) return true;
+  return given.at > c.expires + limits.clockSlackSeconds && amount * 10 > Math.max(10, c.most);
 }
 
 function offered(s: VerifierSettings): number {
@@ -167,6 +170,7 @@ function use(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
     profile: tap.profile!.letter, value: p.value, newest: p.newest, undone: p.undone !== undefined, want: tap.want, zones: v.settings.zones,
   }, given);
   if (found.code !== 0) return refuse(v, found.code, found.since, given);
+  if (isUnpaid(v.settings, tap.want.amount, given)) return refuse(v, refusal.out_of_service, 0, given);
   const receipt = nextReceipt(v, tap, p, given);
   const pending = pendingFor(v, receipt, given);
   if (pending !== undefined) {

@@ -262,6 +262,17 @@ describe("whom a handset believes (§3; trust.md §2)", () => {
     expect(paid(gate)).toBe(false);
     expect([gate.shown, gate.verifier.state]).toEqual([[refusal.out_of_service], "idle"]);
   });
+  test.each([
+    ["a clock set ahead between greeting and receipt, beyond its grace", { notBefore: start - 5 * daySeconds, expires: start + 5 * daySeconds }, 20 * daySeconds, true],
+    ["the same within its grace, for a tenth of its limit", { notBefore: start - 5 * daySeconds, expires: start + 5 * daySeconds, most: 3500 }, 7 * daySeconds, false],
+    ["the same for more than a tenth, whatever the phone's clock says", { notBefore: start - 5 * daySeconds, expires: start + 5 * daySeconds, most: 3499 }, 7 * daySeconds, true],
+  ])("%s: no receipt that nobody would pay", (_when, change, ahead, refused) => {
+    const gate = fare(change);
+    const hand = makeHand(mint, "card");
+    greet(gate);
+    talk(hand, gate, { at: start + ahead, hand: { at: start } }, []);
+    expect([gate.opened, last(gate.shown)]).toEqual(refused ? [0, refusal.out_of_service] : [1, 0]);
+  });
   test("without a set clock it does greet, and the handset judges", () => {
     const gate = fare({ notBefore: start - 30 * daySeconds, expires: start - 16 * daySeconds });
     const hand = makeHand(mint, "card");
