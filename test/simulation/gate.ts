@@ -184,7 +184,8 @@ export function powerOff(g: GateActor, backAfterMs: number): void {
   if (backAfterMs >= 0 && !g.gone) g.world.schedule.afterMs(backAfterMs, () => boot(g));
 }
 
-function withPower(g: GateActor, work: () => void): void {
+/** Whatever writes may lose its power in the middle. */
+export function withPower(g: GateActor, work: () => void): void {
   try {
     work();
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 import type { Base } from "./base.js";
 import { worldFrom } from "./base.js";
-import { boot, copyOfDisk, powerOff, soon, type GateActor } from "./gate.js";
+import { boot, copyOfDisk, powerOff, soon, withPower, type GateActor } from "./gate.js";
 import { answerOf, approach, kill, leave, rollBack, talk, type HandsetActor } from "./handset.js";
 import { dumpOf, startHostActor, type Dump } from "./host.js";
 import { checkEnd } from "./model.js";
@@ -110,7 +110,7 @@ async function act(world: World, a: Action): Promise<void> {
     case "restore_host": await backUpOrRestore(world); break;
     case "steal_key": steal(world, g); break;
     case "reboot": if (g.terminal !== undefined) powerOff(g, a.arg % 20_000); break;
-    case "close": if (g.terminal !== undefined) { closeNow(g.terminal); world.oracle.polled(g); soon(g); } break;
+    case "close": if (g.terminal !== undefined) { withPower(g, () => { closeNow(g.terminal!); world.oracle.polled(g); }); soon(g); } break;
   }
 }
 
