@@ -4,7 +4,7 @@
  * The first item is the type, and each type has one direction, so nobody takes its own echo for an answer. `ask`,
  * `certificate` and `stop` are in clear and decide nothing. In profile A everything else after `hello` is sealed; the
  * shapes below are the plain texts. In profile B nothing is sealed and each message ends in its MAC. What carries letters
- * instead of a tap is in `carry.ts`.
+ * instead of a tap is in `carry.ts`, what makes a blank board ours in `provision.ts`.
  */
 import {
   done, fail, finish, peekMajor, readArray, readBytes, readNull, readText, readUint, reader,
@@ -16,7 +16,7 @@ import { limits } from "../limits.js";
 
 export const type = {
   hello: 1, presentation: 2, answer: 3, acknowledgement: 4, outcome: 5, ask: 6, certificate: 7, stop: 8, beacon: 9, userId: 10,
-  fetch: 11, piece: 12, bring: 13, brought: 14,
+  fetch: 11, piece: 12, bring: 13, brought: 14, introduce: 15, board: 16, claimCode: 17, boardClaim: 18,
 } as const;
 export const protocolVersion = 1;
 /** Bits of `offer`. Bit 3: the terminal can verify value claims in profile B (decision 3). */

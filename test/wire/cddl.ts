@@ -210,7 +210,7 @@ function make(m: Making, type: Type): unknown {
     case "control": {
       if (type.cbor !== undefined) return encode(make(m, type.cbor), rfc8949EncodeOptions);
       const size = type.size![0] + below(Math.min(type.size![1] - type.size![0], 40) + 1);
-      return (type.base as { name: string }).name === "tstr" ? "0123456789ABCDEFGHJKMNPQRSTVWXYZ".slice(below(28)).slice(0, size) : bytes(size);
+      return (type.base as { name: string }).name === "tstr" ? Array.from({ length: size }, () => "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[below(32)]).join("") : bytes(size);
     }
     case "name": break;
   }

@@ -18,6 +18,7 @@ import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, decodeEncrypt0, decodeMac0, encodeEncrypt, encodeEncrypt0, encodeMac0 } from "../../protocol/wire/cose.js";
 import { decodeEntry, encodeEntry } from "../../protocol/wire/entry.js";
 import { decodeMessage, encodeMessage, readEnvelope } from "../../protocol/wire/envelope.js";
+import * as provision from "../../protocol/wire/provision.js";
 import { readEnvelopeB } from "../../protocol/wire/envelope-b.js";
 import { decodeSigned, encodeSigned, type SignedType } from "../../protocol/wire/signed.js";
 import { decodeValue, encodeValue } from "../../protocol/wire/value.js";
@@ -91,6 +92,13 @@ export const codecs: Record<string, Codec> = {
   },
   "envelope-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === true ? encodeEncrypt0(decodeEncrypt0(bytes)!, true) : undefined),
   "maced-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === false ? encodeMac0(decodeMac0(bytes)!, true) : undefined),
+  introduce: twoWays(orUndefined(provision.decodeIntroduce), provision.encodeIntroduce),
+  board: twoWays(provision.decodeBoard, provision.encodeBoard),
+  "claim-code": twoWays(provision.decodeClaimCode, provision.encodeClaimCode),
+  "board-claim": twoWays((bytes) => { const c = provision.decodeBoardClaim(bytes); return c === undefined || provision.decodeBoardRequest(c.request) === undefined ? undefined : c; }, provision.encodeBoardClaim),
+  "board-request": twoWays(provision.decodeBoardRequest, provision.encodeBoardRequest),
+  "board-package": twoWays(provision.decodeBoardPackage, provision.encodeBoardPackage),
+  "board-confirmed": twoWays(provision.decodeBoardConfirmed, provision.encodeBoardConfirmed),
   "message-claims": twoWays(decodeMessage, encodeMessage),
   records: twoWays(sync.decodeBatch, sync.encodeBatch),
   "records-taken": twoWays(sync.decodeBatchTaken, sync.encodeBatchTaken),
