@@ -56,6 +56,13 @@ export const limits = {
   beaconStepsAround: 1,
   /** A meter's telegram of characters: 15 months of history of a two-way meter are 9.5 KB; P1's text message alone may be 2 KB. */
   telegramBytesMax: 16384,
+  /** Registers that are billed at one meter: import and export, four tariffs each. Users of one meter. */
+  registersMax: 8,
+  meterUsersMax: 32,
+  /** Records in one statement: a month of daily ones, and what a letter holds. */
+  statementRecordsMax: 120,
+  /** Records kept a user, the newest: 13 months of daily ones. */
+  recordsKept: 400,
   /** Readings of one readout: 405 in those 15 months. */
   readingsMax: 1024,
   /** An SML frame: 460 bytes are usual, 1 KB with every register of three phases. Its items: a list of 60 entries has 500. */

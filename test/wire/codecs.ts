@@ -13,6 +13,9 @@ import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as claim from "../../protocol/wire/claim.js";
 import * as groupKeys from "../../protocol/wire/group-keys.js";
 import * as carry from "../../protocol/wire/carry.js";
+import * as statement from "../../protocol/wire/statement.js";
+import { decodeCharge, encodeCharge } from "../../protocol/wire/charge.js";
+import { readPaired } from "../../protocol/wire/paired.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, decodeEncrypt0, decodeMac0, encodeEncrypt, encodeEncrypt0, encodeMac0 } from "../../protocol/wire/cose.js";
@@ -80,6 +83,18 @@ export const codecs: Record<string, Codec> = {
   entry: twoWays(decodeEntry, encodeEntry),
   "signed-role": signed("role"), "signed-revocation": signed("revocation"), "signed-configuration": signed("configuration"), "signed-status": signed("status"),
   "signed-delta": signed("status-delta"), "signed-time": signed("time"), "signed-message": signed("message"), "signed-issuer": signed("issuer"), "signed-device": signed("device"),
+  "signed-record": signed("record"), "signed-statement": signed("statement"), "signed-result": signed("result"), "signed-plan": signed("plan"),
+  charge: twoWays(decodeCharge, encodeCharge),
+  statement: twoWays(statement.decodeStatement, statement.encodeStatement),
+  result: twoWays(statement.decodeResult, statement.encodeResult),
+  "plan-claims": twoWays(statement.decodePlan, statement.encodePlan),
+  settled: twoWays(statement.decodeSettled, statement.encodeSettled),
+  "statement-ask": twoWays(statement.decodeStatementAsk, statement.encodeStatementAsk),
+  "shown-statement": twoWays(statement.decodeShownStatement, statement.encodeShownStatement),
+  "paired-letter": (bytes) => {
+    const e = readPaired(bytes) === undefined ? undefined : decodeEncrypt0(bytes);
+    return e === undefined ? undefined : encodeEncrypt0(e, true);
+  },
   "role-claims": twoWays(trust.decodeRole, trust.encodeRole),
   "revocation-claims": twoWays(trust.decodeRevocation, trust.encodeRevocation),
   "configuration-claims": twoWays(trust.decodeConfiguration, trust.encodeConfiguration),
@@ -142,6 +157,7 @@ export const makers: Makers = {
 /** Well formed, and refused all the same: a value too long for an optical code, a terminal whose two keys are one. */
 export function beyond(rule: string, bytes: Uint8Array): boolean {
   if (rule === "value-claims" || rule === "grant-claims") return bytes.length > limits.valueClaimsBytesMax;
+  if (rule === "result") { const x = decodeStrictly(bytes) as number[]; return x[4]! > x[3]!; }
   if (rule !== "terminal-claims") return false;
   const claims = decodeStrictly(bytes) as Map<number, Map<number, Map<number, Uint8Array>>>;
   return Buffer.compare(claims.get(8)!.get(1)!.get(-2)!, claims.get(-70001)!.get(20) as unknown as Uint8Array) === 0;
