@@ -310,6 +310,12 @@ export function ladderAt(s: Setup, at: number, quality: number): Ladder {
   return age <= c.reducedSeconds ? "reduced" : "closed";
 }
 
+/** The lower of certificate and configuration, in minor units; nothing where either is missing. */
+export function mostForOneUse(s: Setup): number {
+  if (s.configuration === undefined || s.certificate === undefined) return 0;
+  return Math.min(s.configuration.useMost.amount, s.certificate.decoded.most);
+}
+
 const nothingWanted = { action: 1, kinds: ["none"], amount: 1, currency: undefined };
 
 export function settingsOf(s: Setup, role: Role, board: Board): VerifierSettings {

@@ -12,7 +12,7 @@ import {
   attempt, endService, mark, need, noteTorn, overdueTap, prepareNext, recordRoomBytes, repeats, tell, tidy, timeOf, write,
 } from "./keeping.js";
 import type { Role } from "./role/role.js";
-import { ladderAt, settingsOf, type Setup } from "./setup.js";
+import { ladderAt, mostForOneUse, settingsOf, type Setup } from "./setup.js";
 import { apply, bookView, makeBook, type BookState } from "./value/book.js";
 import { assert } from "../protocol/assert.js";
 import * as links from "../protocol/link/link.js";
@@ -53,6 +53,8 @@ export interface Terminal {
   link: links.Link;
   /** Wants in turn, and which is asked for now. */
   wants: Want[];
+  /** What people keyed in, in minor units, for a role that is asked. */
+  due: number | undefined;
   wantNumber: number;
   triedWants: number;
   /** The handset had nothing for this want: greet it with the next one. */
@@ -93,7 +95,7 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
   const settings = settingsOf(setup, role, board);
   const t: Terminal = {
     board: board, role: role, medium: medium, setup: setup, journal: journal, book: book, verifier: makeVerifier(settings), link: links.makeLink(medium, false),
-    wants: [], wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
+    wants: [], due: undefined, wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
     lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
   };
   takeSetup(t);
@@ -128,11 +130,30 @@ function boot(t: Terminal): void {
 /** New configuration, certificate, keys or status: taken over between taps. */
 export function takeSetup(t: Terminal): void {
   t.verifier.settings = settingsOf(t.setup, t.role, t.board);
-  t.wants = t.setup.configuration === undefined ? [] : t.role.wants(t.setup.configuration);
+  t.wants = t.setup.configuration === undefined ? [] : t.role.wants(t.setup.configuration, t.due);
   t.wantNumber = 0;
   t.book.statusBits = t.setup.statusBits;
   t.book.terminals = t.setup.terminals;
   if (t.wants.length > 0) t.verifier.settings.want = t.wants[0]!;
+}
+
+/** `busy`: a receipt that was sent may be acknowledged yet, and then it is paid. `too_much`: the host allows this terminal less for one use. */
+export type Asked = "asked" | "busy" | "too_much";
+
+/**
+ * People key in what the next handset is to pay (U7), or take it back (undefined); `due` in minor units. Unless it answers
+ * `asked`, nothing was changed.
+ */
+export function ask(t: Terminal, due: number | undefined): Asked {
+  assert(t.role.isAsked && (due === undefined || (due > 0 && Math.floor(due) === due)), "an amount is keyed in at a till");
+  if (t.verifier.state !== "idle" && t.verifier.state !== "greeted") return "busy";
+  if (due !== undefined && due > mostForOneUse(t.setup)) return "too_much";
+  const isGreeted = t.verifier.state === "greeted";
+  if (due === undefined) drive(t, { type: "withdraw" });
+  t.due = due;
+  takeSetup(t);
+  if (isGreeted && due !== undefined) greet(t);
+  return "asked";
 }
 
 function given(t: Terminal): Given {
@@ -175,6 +196,8 @@ function answerWake(t: Terminal): void {
   const state = t.verifier.state;
   if (state === "open") { links.send(t.link, encodeStop(refusal.busy), { first: true, last: true }); return; }
   if (state !== "idle" && state !== "greeted" && state !== "answered" && state !== "out_of_service") return;
+  // Who comes before there is something to pay goes on calling until there is.
+  if (t.role.isAsked && t.due === undefined && t.outOfService === "") return;
   const soon = t.stages.openMs === 0 && now - t.stages.greetedMs < greetEveryMs;
   if (soon) return;
   t.triedWants = 0;
@@ -292,6 +315,7 @@ function perform(t: Terminal, e: Effect): Input | undefined {
     case "append_lazy": write(t, e.entry, false); if (e.entry.kind === "outcome") ended(t, e.entry.turned); return undefined;
     case "open":
       need(t, () => t.role.accept(board));
+      if (t.role.isAsked) { t.due = undefined; t.wants = []; }
       t.stages.openMs = board.clock.monotonicMs();
       return undefined;
     case "show": show(t, e.code, e.since, e.value, e.receipt); return undefined;

@@ -18,6 +18,8 @@ export interface Console {
   ask(question: string): Promise<string>;
   /** One typed line that is not shown. */
   askSecret(question: string): Promise<string>;
+  /** Each line typed from now on, until the answered function is called or the input ends. */
+  lines(heard: (line: string) => void): () => void;
   /** Resolves on Ctrl-C or when the process is told to end; a second Ctrl-C ends it at once. */
   stopped(): Promise<void>;
 }
@@ -62,6 +64,13 @@ export const processConsole: Console = {
     stdin.on("data", hear);
     stdin.resume();
   }),
+  lines: (heard) => {
+    const typed = createInterface({ input: process.stdin });
+    // Ctrl-C is for whoever waits on `stopped`, also while lines are read.
+    typed.on("SIGINT", () => process.emit("SIGINT"));
+    typed.on("line", heard);
+    return () => { typed.close(); process.stdin.pause(); };
+  },
   stopped: () => new Promise((done) => {
     const end = (): void => { process.off("SIGINT", end); process.off("SIGTERM", end); done(); };
     process.on("SIGINT", end);

@@ -43,6 +43,8 @@ export type Input =
   /** A handset was heard, or the terminal polls. `secret`: 32 fresh random bytes (profile B alone: 8); `tap`: the next tap number. */
   | { type: "heard"; tap: number; secret: Uint8Array }
   | { type: "message"; bytes: Uint8Array }
+  /** What the hello asked for is no longer wanted. Ignored unless a handset was greeted and has shown nothing yet. */
+  | { type: "withdraw" }
   /** From a scanner or a send-only handset. */
   | { type: "beacon"; bytes: Uint8Array }
   /** `number` as in the effect that asked: an answer that comes when its tap is over answers nothing. */

@@ -34,6 +34,7 @@ export function step(v: Verifier, input: Input, given: Given): Effect[] {
   switch (input.type) {
     case "heard": return greet(v, input.tap, input.secret, given);
     case "message": return hear(v, input.bytes, given);
+    case "withdraw": return v.state === "greeted" ? stop(v, refusal.busy) : [];
     case "beacon": return heardBeacon(v, input.bytes, given);
     case "agreed": return v.state === "agreeing" && input.number === v.asked ? opened(v, input.shared, given) : [];
     case "signed": return input.number === v.asked ? signed(v, input.signature, given) : [];

@@ -39,4 +39,4 @@ function hasSensor(board: Board): boolean {
   return board.passage !== undefined;
 }
 
-export const gate: Role = { number: terminalRole.gate, wants: wants, accept: accept, end: end, hasSensor: hasSensor };
+export const gate: Role = { number: terminalRole.gate, isAsked: false, wants: wants, accept: accept, end: end, hasSensor: hasSensor };

@@ -9,8 +9,10 @@ import type { Board } from "../board.js";
 export interface Role {
   /** `terminalRole`. */
   readonly number: number;
-  /** What to ask for, in turn: a handset that has nothing for the first is greeted with the next. */
-  wants(configuration: Configuration): Want[];
+  /** People key in what is due each time; until they did, nobody is greeted. */
+  readonly isAsked: boolean;
+  /** What to ask for, in turn: a handset that has nothing for the first is greeted with the next. `due`: what was keyed in, in minor units. */
+  wants(configuration: Configuration, due: number | undefined): Want[];
   /** An accepted use: open, hand out, switch on. */
   accept(board: Board): void;
   /** The passage or hand-over is over: close again. */

@@ -17,7 +17,7 @@ export async function kaisatsu(argv: readonly string[], o: { answers?: string[];
   };
   const console: Console = {
     asksPeople: o.answers !== undefined, colour: false, out: (text) => { ran.out += text; }, err: (text) => { ran.err += text; },
-    readInput: () => new Uint8Array(Buffer.from(o.input ?? "")), ask: answer, askSecret: answer, stopped: () => Promise.resolve(),
+    readInput: () => new Uint8Array(Buffer.from(o.input ?? "")), ask: answer, askSecret: answer, lines: () => () => undefined, stopped: () => Promise.resolve(),
   };
   ran.code = await main(argv, console);
   return ran;
@@ -53,7 +53,7 @@ export class Process {
   readonly ended: Promise<number>;
 
   constructor(argv: readonly string[], folder: string, variables: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1", ...variables } });
+    this.child = spawn(process.execPath, [program, ...argv], { cwd: folder, stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1", ...variables } });
     this.child.stdout!.on("data", (chunk: Buffer) => { this.out += chunk.toString("utf8"); this.look(); });
     this.child.stderr!.on("data", (chunk: Buffer) => { this.err += chunk.toString("utf8"); });
     this.ended = new Promise((resolve) => this.child.on("close", (code) => { resolve(code ?? -1); this.waiting.forEach((w) => w.done()); }));
@@ -70,6 +70,11 @@ export class Process {
     if (found().length < times) await new Promise<void>((done) => this.waiting.push({ holds: () => found().length >= times, done }));
     if (found().length < times) throw new Error(`It ended without a line like ${pattern}:\n${this.out}${this.err}`);
     return found()[times - 1]!;
+  }
+
+  /** What a person types on its console. */
+  type(line: string): void {
+    this.child.stdin!.write(line + "\n");
   }
 
   async stop(signal: NodeJS.Signals = "SIGINT"): Promise<number> {

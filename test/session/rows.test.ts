@@ -35,6 +35,21 @@ describe("one want a tap (§3)", () => {
   });
 });
 
+describe("what a hello asked for is withdrawn", () => {
+  test("between hello and presentation the tap ends; once a receipt is out, or at rest, nothing happens", () => {
+    for (const when of [kinds.presentation, kinds.acknowledgement]) {
+      const shop = makeGate(mint, "shop", { role: terminalRole.till, sensor: false, want: { action: 3, kinds: ["card"], amount: 300, currency: 978 } });
+      const hand = makeHand(mint, "card");
+      tapOnce(hand, shop, { change: (m) => { if (messageType(m.bytes) === when) drive(shop, { type: "withdraw" }); return [m.bytes]; } });
+      expect(shop.shown).toEqual(when === kinds.presentation ? [refusal.busy] : [0]);
+      expect(newestOf(hand) === undefined).toBe(when === kinds.presentation);
+      silence(hand, shop);
+      drive(shop, { type: "withdraw" });
+      expect(shop.verifier.state).toBe("idle");
+    }
+  });
+});
+
 describe("pending receipts (§3)", () => {
   test("closing old tap numbers forgets only their receipts: a younger one is sent again as it was", () => {
     const gate = makeGate(mint, "north");

@@ -10,7 +10,7 @@ import { makeClaimCode, readClaimCode } from "../../../protocol/wire/claim.js";
 
 export interface TerminalConfiguration {
   name: string;
-  role: "gate";
+  role: "gate" | "till";
   host: string;
   /** Absolute; in the file it is meant from the file's own folder. */
   data: string;
@@ -92,7 +92,7 @@ const pins: Check = (item, path) => {
 
 const shape = fields({
   name: { check: text(60), needed: "what this terminal is called on its own screen and in its lines" },
-  role: { check: oneOf("gate"), needed: 'what it is: "gate"' },
+  role: { check: oneOf("gate", "till"), needed: 'what it is: "gate" or "till"' },
   host: { check: address, needed: "the address of the host that enrolled it, such as \"http://127.0.0.1:8440\"" },
   data: { check: text(1000), needed: "the folder for its journal and keys" },
   link: {

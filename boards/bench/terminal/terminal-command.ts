@@ -1,22 +1,26 @@
-/** `kaisatsu terminal`: one gate on this machine's ports, from a configuration file. */
+/** `kaisatsu terminal`: one gate or till on this machine's ports, from a configuration file. */
 import { readFileSync, statSync } from "node:fs";
 import { charactersMax, example, readConfiguration, type TerminalConfiguration } from "./configuration.js";
 import { exitCode, textOf, UsageError, type Command, type Context } from "../command.js";
 import { prepareFolder } from "../folder.js";
 import { clockTime, makeTapLines } from "../tap-lines.js";
 import { enrolBoard, isEnrolled, openNodeBoard, startTerminal, type NodeBoard } from "../../node/terminal-board.js";
+import { takeKeyed } from "./keyed.js";
 import { tellService } from "./service.js";
 import { faultOf } from "../../node/fault.js";
 import { boardFault } from "../../../runtime/journal/store.js";
 import { gate } from "../../../runtime/role/gate.js";
+import { till } from "../../../runtime/role/till.js";
 import { openSetup } from "../../../runtime/setup.js";
 import type { BoardError } from "../../../runtime/board.js";
 import type { Terminal } from "../../../runtime/terminal.js";
 import { media } from "../../../protocol/link/media.js";
 
+const roles = { gate, till };
+
 export const terminalCommand: Command = {
   name: "terminal",
-  summary: "a gate on this machine's serial ports, from a configuration file",
+  summary: "a gate or till on this machine's serial ports, from a configuration file",
   help: `Usage: kaisatsu terminal CONFIG [--claim CODE] [--json]
        kaisatsu terminal --example
 
@@ -24,10 +28,13 @@ Runs until Ctrl-C: it serves handsets on its serial line, decides offline, journ
 journal to the host whenever that answers. The first start enrols it by a claim code that the host's operator made
 (kaisatsu host --help, /api/terminals); later starts need none.
 
+A till ("role": "till") asks for what is keyed in: one amount a line on its standard input, such as 12.50, which the next
+handset pays; 0 takes it back.
+
   CONFIG        a JSON file; "kaisatsu terminal --example" prints one. scanner, firmata and claim may be left out:
                 without firmata, lights and relay are printed. Relative folders are meant from the file's own folder
   --claim CODE  the claim code, or - to read it from standard input; without it, "claim" of the file is used
-  --json        one JSON line an event: tap, turned, not_turned, host, fault
+  --json        one JSON line an event: tap, turned, not_turned, host, fault; of a till also due, not_due
 
 Exit code 0 when it was stopped, 1 when the host did not enrol it, 2 for a wrong configuration, 3 when a port, folder or
 host could not be used.
@@ -36,6 +43,7 @@ Examples:
   kaisatsu terminal --example > north.json
   kaisatsu terminal north.json --claim ABCD-EFGH-JKMN-PQRS-TVWX
   kaisatsu terminal north.json --json | jq .code
+  echo 12.50 | kaisatsu terminal shop.json
 `,
   options: { claim: { type: "string" }, example: { type: "boolean" } },
   async run(c) {
@@ -94,7 +102,7 @@ async function enrolled(c: Context, board: NodeBoard, x: TerminalConfiguration, 
     c.out(c.json ? JSON.stringify({ event: "enrolled", digits: said.digits }) : `Enrolled. The six digits of this enrolment are ${c.paint("bold", said.digits)}.`);
   }
   const role = openSetup(board).certificate?.decoded.role;
-  if (role === gate.number) return true;
+  if (role === roles[x.role].number) return true;
   c.err(`kaisatsu terminal: the host enrolled ${x.name} for another role than "${x.role}": make a terminal of this role there, and start with a new data folder.`);
   return false;
 }
@@ -102,13 +110,15 @@ async function enrolled(c: Context, board: NodeBoard, x: TerminalConfiguration, 
 async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, stopped: Promise<void>): Promise<number> {
   let fault: ((error: BoardError) => void) | undefined;
   const broken = new Promise<BoardError>((done) => { fault = done; });
-  const t = startTerminal(board, gate, media[x.link.medium], x.host, makeTapLines(c), { fault: (error) => fault!(error), host: (answers) => hostLine(c, x, answers, t.terminal) });
+  const t = startTerminal(board, roles[x.role], media[x.link.medium], x.host, makeTapLines(c), { fault: (error) => fault!(error), host: (answers) => hostLine(c, x, answers, t.terminal) });
   if (board.scanner !== undefined) board.scanner.onClose = () => c.err(c.json ? JSON.stringify({ event: "fault", message: "The scanner is gone." }) : c.paint("red", "The scanner is gone: plug it in and start again. Taps go on."));
   serving(c, t.terminal, x);
   const untold = tellService(process.env);
+  const unkeyed = roles[x.role].isAsked ? takeKeyed(c, t.terminal, () => t.running.wake()) : () => undefined;
   const error = await Promise.race([broken, stopped]);
   if (error === undefined) await atRest(t.terminal);
   untold();
+  unkeyed();
   t.stop();
   board.relay.write(0);
   board.panel.show("off", "steady", "", "");
