@@ -40,6 +40,18 @@ export const limits = {
   carriedLettersMax: 64,
   carriedBytesMax: 1048576,
   carriedSeconds: 30 * 86400,
+  /** An order: parcels, lines of one, pieces of one line, shops a parcel is pushed ahead to. A family's evening, not a wholesaler's. */
+  parcelsMax: 16,
+  linesMax: 16,
+  lineCountMax: 20,
+  shopsMax: 8,
+  /** Bills in one letter; items of mail in one letter. Both fit a handset's 16 KiB with some room for attachments. */
+  billsMax: 16,
+  mailMax: 32,
+  /** What a terminal seals for a handset, or leaves as its offer: a coupon, a map, a picture of a few lines. */
+  attachmentBytesMax: 2048,
+  /** Spare keys that the host may hold for one handset, so that a value can be certified to it while it is away. */
+  spareKeysMax: 8,
   /** Journal entries in one batch: about 200 finished records fill an envelope. */
   batchEntriesMax: 200,
   /** A signed status list as it travels, and its bits unpacked (four values a byte): a million values with one in a hundred set need 15 KB. */

@@ -13,6 +13,9 @@ import * as m from "../../protocol/wire/message.js";
 import * as b from "../../protocol/wire/message-b.js";
 import { decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal } from "../../protocol/wire/receipt.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
+import { bareOrders, orderBodies } from "./inspect-orders.js";
+import { decodeIdentity } from "../../protocol/wire/order.js";
+import { decodeDeed } from "../../protocol/wire/parcel-letters.js";
 import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as claim from "../../protocol/wire/claim.js";
 import * as groupKeys from "../../protocol/wire/group-keys.js";
@@ -76,10 +79,12 @@ const claims: Record<string, Read> = {
   time: t.decodeTime,
   message: (bytes) => { const x = decodeMessage(bytes); return x === undefined ? undefined : describeMessage(x); },
   device: handsetLetters.decodeDeviceConsent,
+  identity: decodeIdentity,
+  deed: decodeDeed,
 };
 const claimNames: Record<string, string> = {
   role: "role claims", revocation: "revocation claims", configuration: "terminal configuration", status: "status list", "status-delta": "status list delta", time: "signed time's claims",
-  message: "message to or from the host", device: "consent to another handset",
+  message: "message to or from the host", device: "consent to another handset", identity: "identity of a handset", deed: "deed",
 };
 
 const signedThings: Reading[] = [
@@ -88,7 +93,7 @@ const signedThings: Reading[] = [
   ["signed claims", (bytes) => { const x = s.decodeSignedClaims(bytes); return x === undefined ? undefined : claimsOf("claims", x); }],
   ["value claims", (bytes) => { const v = decodeValue(bytes); return v === undefined ? undefined : describeValue(v); }],
   ["terminal claims", decodeTerminalCertificate],
-  ...Object.entries(claims).filter(([type]) => type !== "device").map(([type, read]): Reading => [claimNames[type]!, read]),
+  ...Object.entries(claims).filter(([type]) => type !== "device" && type !== "identity" && type !== "deed").map(([type, read]): Reading => [claimNames[type]!, read]),
 ];
 
 /** Role, configuration, status …: signed outside a tap. Which key signed can be said, whether it did not: that needs the key. */
@@ -126,6 +131,7 @@ const one = <T>(name: string, read: (bytes: Uint8Array) => T | undefined): Read 
 
 /** Bodies by the type of their message; an answer has its request's type + 128. */
 const bodies: Record<number, Reading> = {
+  ...orderBodies,
   [s.messageType.records]: ["journal entries for the host", s.decodeBatch],
   [s.messageType.records + s.answerBit]: ["entries taken", s.decodeBatchTaken],
   [s.messageType.pull]: ["question for news", s.decodePull],
@@ -159,6 +165,7 @@ const bareBodies: Reading[] = [
   bodies[s.messageType.pull + s.answerBit]!, bodies[s.messageType.records]!, bodies[s.messageType.pull]!, bodies[s.messageType.renew]!, bodies[s.messageType.enrolHandset]!,
   ["what was bought", (bytes) => some("offers", handsetLetters.decodeOffers(bytes))], ["keys for what was bought", (bytes) => some("keys", handsetLetters.decodeOfferKeys(bytes))], ["delivered values", delivered],
   ["consent to another handset", handsetLetters.decodeDeviceConsent],
+  ...bareOrders,
   ["claim request", claim.decodeClaimRequest],
   ["claim request with its MAC", (bytes) => { const parts = splitMac(bytes); const x = parts === undefined ? undefined : claim.decodeClaimRequest(parts.content); return x === undefined ? undefined : { ...x, mac: parts!.mac }; }],
   ["what a claim grants", (bytes) => { const x = claim.decodeClaimGranted(bytes); return x === undefined ? undefined : { ...x, group: x.group.length === 0 ? "none" : secret(x.group) }; }],

@@ -12,14 +12,14 @@ import { decodeSign1, emptyMap, encodeSign1, sigStructure, typedHeader } from ".
 /** What may be signed outside a tap, and how its header says so: shortly, since each letter carries one (`trust.md` §2). */
 const typeNames = {
   role: "ks-role", revocation: "ks-rev", configuration: "ks-cfg", status: "ks-list", "status-delta": "ks-delta", time: "ks-time", message: "ks-msg", issuer: "ks-iss",
-  device: "ks-dev", record: "ks-rec", statement: "ks-stm", result: "ks-res", plan: "ks-plan",
+  device: "ks-dev", record: "ks-rec", statement: "ks-stm", result: "ks-res", plan: "ks-plan", identity: "ks-id", deed: "ks-deed",
 } as const;
 export type SignedType = keyof typeof typeNames;
 
 export interface SignedObject { type: SignedType; /** 8 bytes. */ kid: Uint8Array; claims: Uint8Array; signature: Uint8Array }
 
 const none = new Uint8Array(0);
-const types = ["role", "revocation", "configuration", "status", "status-delta", "time", "message", "issuer", "device", "record", "statement", "result", "plan"] as const satisfies readonly SignedType[];
+const types = ["role", "revocation", "configuration", "status", "status-delta", "time", "message", "issuer", "device", "record", "statement", "result", "plan", "identity", "deed"] as const satisfies readonly SignedType[];
 
 /** What the signer signs. */
 export function objectToSign(type: SignedType, kid: Uint8Array, claims: Uint8Array): Uint8Array {

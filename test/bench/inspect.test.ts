@@ -18,6 +18,7 @@ import { encodeAsk, encodeHello, encodeStop } from "../../protocol/wire/message.
 import { encodeEntry } from "../../protocol/wire/entry.js";
 import { encodeMessage } from "../../protocol/wire/envelope.js";
 import { encodeFinishedA, encodeReceipt, type Receipt } from "../../protocol/wire/receipt.js";
+import { encodeOrder } from "../../protocol/wire/order.js";
 import { keyId, signObject } from "../../protocol/wire/signed.js";
 import { encodeHandsetEnrolment, encodeReport } from "../../protocol/wire/handset-letters.js";
 import { messageType } from "../../protocol/wire/sync.js";
@@ -98,6 +99,7 @@ describe("every rule of the grammar that a stranger may meet is known by its nam
     "role-claims": "role claims", "revocation-claims": "revocation claims", "configuration-claims": "terminal configuration", "status-claims": "status list", "delta-claims": "status list delta",
     "time-claims": "signed time's claims", "message-claims": "message to or from the host", news: "news", records: "journal entries for the host", pull: "question for news",
     renewal: "renewal of a terminal certificate", enrolment: "enrolment of a handset", "device-consent": "consent to another handset", "claim-request": "claim request",
+    order: "order", bill: "bill", pay: "payment of a bill", identity: "identity of a handset", deed: "deed", "signed-identity": "signed object, identity", "signed-deed": "signed object, deed",
     "claim-granted": "what a claim grants", "group-keys": "group keys, profile B",
   };
   test.each(Object.entries(names))("%s: %s", (rule, is) => {
@@ -119,6 +121,15 @@ describe("what stands inside is opened, and says who signed it", () => {
     const list = signObject(nodeCrypto, "status", secret, encodeStatusList({ issuer: "example", list: "values", expires: 1_800_000_000, issuedAt: 1_799_000_000, packed: new Uint8Array(11), ttl: 60, number: 5, auditHead: new Uint8Array(32) }));
     const lines = printed(inspect(list)!);
     expect(lines).toEqual(expect.arrayContaining(["  type: status", `  signer: ${signer}`, "    number: 5", "    expires: 1800000000 (2027-01-15T08:00:00Z)", "  checked: no: that needs the signer's key"]));
+  });
+  test("an order in a letter shows what is ordered, and not the password", () => {
+    const body = encodeOrder({ id: new Uint8Array(8), who: { by: "typed", user: "aiko", password: "correct horse" }, parcels: [{ to: { kind: "payer" }, delivery: { by: "handset" }, at: 0, lines: [{ article: "concert", count: 2 }] }], demand: 0, attachments: [] });
+    const message = encodeMessage({ recipient: new Uint8Array(8), at: 1_800_000_000, quality: 2, sequence: 3, type: messageType.order, body, answers: undefined, certificate: undefined });
+    const text = printed(inspect(signObject(nodeCrypto, "message", secret, message))!).join("\n");
+    expect(text).toContain("type: 32 (order)");
+    expect(text).toContain("article: concert");
+    expect(text).toContain("password: 13 characters, not shown");
+    expect(text).not.toContain("correct horse");
   });
   test("a letter is opened down to the receipt in it; passwords, codes and keys are counted, not shown", () => {
     const body = encodeHandsetEnrolment({ user: "aiko", password: "correct horse", phone: "", signingKey: new Uint8Array(33).fill(2), agreementKey: new Uint8Array(33).fill(2), keyClass: 2, consent: new Uint8Array(0), code: "ABCD-EFGH" });

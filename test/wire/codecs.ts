@@ -16,6 +16,9 @@ import * as carry from "../../protocol/wire/carry.js";
 import * as statement from "../../protocol/wire/statement.js";
 import { decodeCharge, encodeCharge } from "../../protocol/wire/charge.js";
 import { readPaired } from "../../protocol/wire/paired.js";
+import * as order from "../../protocol/wire/order.js";
+import * as letters from "../../protocol/wire/order-letters.js";
+import * as parcels from "../../protocol/wire/parcel-letters.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, decodeEncrypt0, decodeMac0, encodeEncrypt, encodeEncrypt0, encodeMac0 } from "../../protocol/wire/cose.js";
@@ -95,6 +98,7 @@ export const codecs: Record<string, Codec> = {
     const e = readPaired(bytes) === undefined ? undefined : decodeEncrypt0(bytes);
     return e === undefined ? undefined : encodeEncrypt0(e, true);
   },
+  "signed-identity": signed("identity"), "signed-deed": signed("deed"),
   "role-claims": twoWays(trust.decodeRole, trust.encodeRole),
   "revocation-claims": twoWays(trust.decodeRevocation, trust.encodeRevocation),
   "configuration-claims": twoWays(trust.decodeConfiguration, trust.encodeConfiguration),
@@ -135,6 +139,34 @@ export const codecs: Record<string, Codec> = {
   refreshed: twoWays(handsetLetters.decodeRefreshed, handsetLetters.encodeRefreshed),
   report: twoWays(handsetLetters.decodeReport, handsetLetters.encodeReport),
   reported: twoWays(handsetLetters.decodeReported, handsetLetters.encodeReported),
+  order: twoWays(order.decodeOrder, order.encodeOrder),
+  identity: twoWays(order.decodeIdentity, order.encodeIdentity),
+  bill: twoWays(order.decodeBill, order.encodeBill),
+  ordered: twoWays(letters.decodeOrdered, letters.encodeOrdered),
+  nothing: (bytes) => (letters.isNothing(bytes) ? letters.encodeNothing() : undefined),
+  catalogue: twoWays(letters.decodeCatalogue, letters.encodeCatalogue),
+  bills: twoWays(letters.decodeBills, letters.encodeBills),
+  pay: twoWays(letters.decodePay, letters.encodePay),
+  paid: twoWays(letters.decodePaid, letters.encodePaid),
+  "payment-acknowledgement": twoWays(letters.decodePaymentAcknowledgement, letters.encodePaymentAcknowledgement),
+  act: twoWays(letters.decodeAct, letters.encodeAct),
+  standing: twoWays(letters.decodeStanding, letters.encodeStanding),
+  received: twoWays(letters.decodeReceived, letters.encodeReceived),
+  said: twoWays(letters.decodeSaid, letters.encodeSaid),
+  pairing: twoWays(letters.decodePairing, letters.encodePairing),
+  "mail-after": (bytes) => { const after = parcels.decodeMailAfter(bytes); return after === undefined ? undefined : parcels.encodeMailAfter(after); },
+  mail: twoWays(parcels.decodeMail, parcels.encodeMail),
+  "gift-notice": twoWays(parcels.decodeGiftNotice, parcels.encodeGiftNotice),
+  forwarded: twoWays(parcels.decodeForwarded, parcels.encodeForwarded),
+  thank: twoWays(parcels.decodeThank, parcels.encodeThank),
+  thanks: twoWays(parcels.decodeThanks, parcels.encodeThanks),
+  "pick-up": twoWays(parcels.decodePickUp, parcels.encodePickUp),
+  "picked-up": twoWays(parcels.decodePickedUp, parcels.encodePickedUp),
+  "gift-claim": twoWays(parcels.decodeGiftClaim, parcels.encodeGiftClaim),
+  "hand-on": twoWays(parcels.decodeHandOn, parcels.encodeHandOn),
+  deed: twoWays(parcels.decodeDeed, parcels.encodeDeed),
+  pushed: twoWays(parcels.decodePushed, parcels.encodePushed),
+  "offers-left": twoWays(parcels.decodeOffersLeft, parcels.encodeOffersLeft),
   "claim-request": twoWays(claim.decodeClaimRequest, claim.encodeClaimRequest),
   "claim-granted": twoWays(claim.decodeClaimGranted, claim.encodeClaimGranted),
   "group-keys": twoWays(groupKeys.decodeGroupKeys, groupKeys.encodeGroupKeys),
