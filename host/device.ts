@@ -6,14 +6,14 @@
 import { newScalar, nextNumber, noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
-import { certificateFor, compareRecord, takeBatch } from "./intake.js";
+import { certificateFor, checkable, compareRecord, takeBatch } from "./intake.js";
 import { redeem } from "./invitations.js";
 import { enrolHandset } from "./people.js";
 import { deliver, offersFor } from "./products.js";
 import { refreshValue } from "./refresh.js";
 import { revocations } from "./suspension.js";
 import { newsFor } from "./status.js";
-import { renew, type TerminalRow } from "./terminals.js";
+import { learnCertificate, renew, type TerminalRow } from "./terminals.js";
 import { certificateId } from "../protocol/wire/certificate.js";
 import { decodeMessage, encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../protocol/wire/envelope.js";
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
@@ -57,12 +57,20 @@ async function takeOnce(c: Context, sender: Sender, m: Message, letter: Letter, 
   const done = await transact(c.db, async (tx) => {
     const before = known ?? (await knownLetter(tx, letter, m));
     if (before !== undefined) return await repeated(c, tx, letter, m, before);
-    const answer = await sealFor(c, tx, letter.kid, sender.agreementKey, m, await act(tx));
+    const body = await act(tx);
+    const answer = await sealFor(c, tx, letter.kid, await answerKey(tx, sender, m), m, body);
     await keepLetter(c, tx, letter, m, answer);
     return { result: "taken" as const, answer };
   });
   count(done.result);
   return done.answer.length === 0 ? undefined : done.answer;
+}
+
+/** A terminal's letter may have shown a newer key than was known when it was opened. */
+async function answerKey(tx: Tx, sender: Sender, m: Message): Promise<Uint8Array> {
+  if (sender.kind !== "terminal" || m.certificate === undefined) return sender.agreementKey;
+  const row = await tx.selectFrom("terminal").select("agreement_key").where("terminal_id", "=", sender.row.terminal_id).executeTakeFirstOrThrow();
+  return fromHex(row.agreement_key!);
 }
 
 type KnownLetter = { digest: string; answer: Uint8Array };
@@ -177,7 +185,10 @@ async function handedOver(c: Context, broker: Broker, t: TerminalRow, m: Message
 async function fromTerminal(c: Context, tx: Tx, terminalId: string, m: Message): Promise<Uint8Array> {
   const t = await tx.selectFrom("terminal").selectAll().where("terminal_id", "=", terminalId).executeTakeFirstOrThrow();
   const batch = m.type === w.messageType.records ? w.decodeBatch(m.body) : undefined;
-  if (batch !== undefined) return w.encodeBatchTaken({ through: await takeBatch(c, tx, t, batch) });
+  if (batch !== undefined) {
+    const shows = m.certificate !== undefined && (await learnCertificate(c, tx, t, m.certificate));
+    return w.encodeBatchTaken({ through: await takeBatch(c, tx, t, shows ? await checkable(tx, batch) : batch) });
+  }
   const renewal = m.type === w.messageType.renew ? w.decodeRenewal(m.body) : undefined;
   if (renewal !== undefined) return await renew(c, tx, t, renewal);
   const pull = m.type === w.messageType.pull ? w.decodePull(m.body) : undefined;

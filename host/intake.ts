@@ -16,7 +16,7 @@ import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
 import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
 import { decodeTerminalCertificate, type TerminalCertificate } from "../protocol/wire/certificate.js";
-import { decodeEntry, type BeaconEntry, type Entry, type FinishedEntry } from "../protocol/wire/entry.js";
+import { decodeEntry, signerNamedIn, type BeaconEntry, type Entry, type FinishedEntry } from "../protocol/wire/entry.js";
 import { decodeBeacon } from "../protocol/wire/message-b.js";
 import { acknowledgementToSign, action, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, receiptKind, receiptToSign, reversalToSign, type Receipt } from "../protocol/wire/receipt.js";
 import { decodeSignedClaims, type Batch } from "../protocol/wire/sync.js";
@@ -51,6 +51,20 @@ export async function takeBatch(c: Context, tx: Tx, t: TerminalRow, batch: Batch
   return await moveOn(c, tx, t, batch, last);
 }
 
+/**
+ * The part of a batch before the first record under a certificate that nobody here knows. Whoever shows one certificate with a
+ * letter has others to show: it says that record again with the certificate that it names, or with none when that is lost.
+ */
+export async function checkable(tx: Tx, batch: Batch): Promise<Batch> {
+  for (let i = 0; i < batch.entries.length; i++) {
+    const id = signerNamedIn(batch.entries[i]!);
+    if (id === undefined || (await certificateFor(tx, id)) !== undefined) continue;
+    if ((await tx.selectFrom("terminal").select("name").where("terminal_id", "=", toHex(id)).executeTakeFirst()) !== undefined) continue;
+    return { ...batch, entries: batch.entries.slice(0, i), head: new Uint8Array(0) };
+  }
+  return batch;
+}
+
 async function knownEntries(tx: Tx, terminalId: string, first: number, last: number): Promise<Map<number, string>> {
   const rows = await tx.selectFrom("entry_taken").select(["sequence", "digest"]).where("terminal_id", "=", terminalId).where("sequence", ">=", first).where("sequence", "<=", last).execute();
   return new Map(rows.map((r) => [r.sequence, r.digest]));
@@ -69,7 +83,7 @@ async function moveOn(c: Context, tx: Tx, t: TerminalRow, batch: Batch, last: nu
   if (batch.first <= t.confirmed + 1 && last > t.confirmed) {
     const fresh = batch.entries.slice(t.confirmed + 1 - batch.first);
     const head = fresh.reduce((h, bytes) => copy(c.crypto.sha256(join([h, bytes])), 0, 16), fromHex(t.head));
-    if (t.head !== "" && toHex(head) !== toHex(batch.head)) await noteIncident(tx, "chain differs", t.terminal_id, `through ${last}`, c.now());
+    if (t.head !== "" && batch.head.length > 0 && toHex(head) !== toHex(batch.head)) await noteIncident(tx, "chain differs", t.terminal_id, `through ${last}`, c.now());
   }
   const gap = batch.first > t.confirmed + 1 && through === t.confirmed;
   if (gap && t.gap !== t.confirmed) {

@@ -169,6 +169,27 @@ async function certificateClaims(c: Context, tx: Tx, t: TerminalRow, signingKey:
   });
 }
 
+/**
+ * A certificate that a terminal shows beside its records: a host restored from a backup has forgotten those made since, and
+ * with them whose receipts they are and to which key its answers go. It is kept like one made here when our own key signed it
+ * for a terminal that we know. Answers whether it is such a one.
+ */
+export async function learnCertificate(c: Context, tx: Tx, sender: TerminalRow, bytes: Uint8Array): Promise<boolean> {
+  const signed = decodeSignedClaims(bytes);
+  const shown = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+  if (signed === undefined || shown === undefined || toHex(signed.kid) !== toHex(c.keys.shortKid("certificates"))) return false;
+  const id = toHex(certificateId(c.crypto, signed.claims)), terminal = toHex(shown.terminalId);
+  const known = await tx.selectFrom("certificate").select("number").where("certificate_id", "=", id).executeTakeFirst();
+  if (known === undefined) {
+    if (!c.crypto.verify(c.keys.publicKey("certificates"), terminalToSign(signed.kid, signed.claims), signed.signature)) return false;
+    if ((await tx.selectFrom("terminal").select("name").where("terminal_id", "=", terminal).executeTakeFirst()) === undefined) return false;
+    await tx.insertInto("certificate").values({ number: await nextNumber(tx, "certificate"), certificate_id: id, terminal_id: terminal, bytes, issued_at: shown.notBefore, expires: shown.expires }).execute();
+    await audit(tx, "terminal", `terminal ${sender.terminal_id} shows a certificate of ${terminal} that was made here and forgotten`, c.now());
+  }
+  if (terminal === sender.terminal_id && shown.expires > sender.expires) await tx.updateTable("terminal").set({ certificate: bytes, agreement_key: toHex(shown.agreementKey), expires: shown.expires }).where("terminal_id", "=", terminal).execute();
+  return true;
+}
+
 /** Did this terminal once have a certificate for this key? */
 async function wasCertified(tx: Tx, t: TerminalRow, signingKey: Uint8Array): Promise<boolean> {
   const rows = await tx.selectFrom("certificate").select("bytes").where("terminal_id", "=", t.terminal_id).execute();

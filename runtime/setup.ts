@@ -259,17 +259,28 @@ export function raiseFloor(s: Setup, at: number): boolean {
 
 /** Certificates `[kid, claims, signature]` of terminals of the same operator, so that their receipts can be checked. */
 export function keepTerminals(s: Setup, certificates: readonly Uint8Array[], number: number): void {
-  const r = reader(bytesOf(s.cells, "terminals"));
-  readArray(r, 2);
-  readUint(r);
-  const before = readList(r, (from) => readBytes(from));
-  const all = done(r) ? before : [];
+  const all = keptTerminals(s);
   for (const bytes of certificates) if (learnTerminal(s, bytes) && !all.some((known) => equal(known, bytes))) all.push(bytes);
   while (all.length > terminalsMax) all.shift();
   let kept = encodeTerminals(number, all);
   while (all.length > 0 && !roomForCell(s.cells, "terminals", kept.length)) { all.shift(); kept = encodeTerminals(number, all); }
   writeCell(s.cells, "terminals", kept);
   s.terminalsNumber = number;
+}
+function keptTerminals(s: Setup): Uint8Array[] {
+  const r = reader(bytesOf(s.cells, "terminals"));
+  readArray(r, 2);
+  readUint(r);
+  const kept = readList(r, (from) => readBytes(from));
+  return done(r) ? kept : [];
+}
+/** One of them by its id, as it was signed. */
+export function keptCertificate(s: Setup, id: Uint8Array): Uint8Array | undefined {
+  for (const bytes of keptTerminals(s)) {
+    const signed = decodeSignedClaims(bytes);
+    if (signed !== undefined && equal(certificateId(s.crypto, signed.claims), id)) return bytes;
+  }
+  return undefined;
 }
 function encodeTerminals(number: number, certificates: readonly Uint8Array[]): Uint8Array {
   const w = writer();

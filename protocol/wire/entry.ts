@@ -3,6 +3,7 @@
  * money is paid for; the others say what became of it, or that nothing more will (`tap.md` §3, §4).
  */
 import { done, fail, finish, readArray, readBool, readBytes, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeText, writer, type Reader } from "./cbor.js";
+import { decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal } from "./receipt.js";
 
 /** `finished`: the record itself, and what a terminal needs of its value to start again without decoding every claim. */
 export interface FinishedEntry {
@@ -162,4 +163,18 @@ function readIdOrNone(r: Reader): Uint8Array {
   const id = readBytes(r);
   if (id.length !== 0 && id.length !== 8) fail(r);
   return id;
+}
+
+/** Certificate, or terminal without one, that receipt or reversal in this entry names; undefined for other entries and for what cannot be read. */
+export function signerNamedIn(bytes: Uint8Array): Uint8Array | undefined {
+  const e = decodeEntry(bytes);
+  if (e === undefined) return undefined;
+  if (e.kind === "reversal") {
+    const reversal = decodeReversal(e.reversal);
+    return reversal === undefined ? undefined : reversal.terminal;
+  }
+  if (e.kind !== "finished") return undefined;
+  const record = e.profile === "A" ? decodeFinishedA(e.record) : decodeFinishedB(e.record);
+  const receipt = record === undefined ? undefined : decodeReceipt(record.receipt);
+  return receipt === undefined ? undefined : receipt.terminal;
 }

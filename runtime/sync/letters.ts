@@ -29,8 +29,8 @@ export interface Correspondent {
 
 export interface Letter { bytes: Uint8Array; sequence: number; type: number }
 
-/** A sealed letter to the host, or undefined while the host's key or our own is missing. */
-export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at: number, quality: number): Letter | undefined {
+/** A sealed letter to the host, or undefined while the host's key or our own is missing. `certificate`: one that the host may not know. */
+export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at: number, quality: number, certificate?: Uint8Array): Letter | undefined {
   const host = newestOf(c.trust, "envelope");
   const own = c.keys.publicKey(c.signer);
   if (host === undefined || own === undefined) return undefined;
@@ -40,7 +40,7 @@ export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at
     c.ceiling = ceiling;
   }
   const sequence = c.next++;
-  const claims = encodeMessage({ recipient: host.kid, at: at, quality: quality, sequence: sequence, type: type, body: body, answers: undefined, certificate: undefined });
+  const claims = encodeMessage({ recipient: host.kid, at: at, quality: quality, sequence: sequence, type: type, body: body, answers: undefined, certificate: certificate });
   const kid = keyId(c.crypto, own);
   const signature = c.keys.sign(c.signer, objectToSign("message", kid, claims));
   if (signature === undefined) return undefined;

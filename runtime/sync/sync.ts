@@ -10,16 +10,18 @@ import { readAnswer, writeLetter, type Correspondent, type Letter } from "./lett
 import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
 import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
-import { isPlausible, keepNumbers, keepTerminals, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
+import { isPlausible, keepNumbers, keepTerminals, keptCertificate, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
 import { limits } from "../../protocol/limits.js";
 import { openSigned } from "../../protocol/wire/signed.js";
 import {
   decodeBatchTaken, decodeHandoverCode, decodeHandoverQuestion, decodeNews, decodeSignedClaims, encodeBatch, encodeHandoverAsk, encodeHandoverWait, encodePull, encodeRenewal,
+  encodeSignedClaims,
   messageType, type News,
 } from "../../protocol/wire/sync.js";
 import { decodeTime } from "../../protocol/wire/trust.js";
 import { decodeTerminalCertificate } from "../../protocol/wire/certificate.js";
+import { signerNamedIn } from "../../protocol/wire/entry.js";
 import { equal } from "../../protocol/wire/bytes.js";
 import { signersFor } from "./trust.js";
 
@@ -84,9 +86,9 @@ export function nextLetter(s: Sync, slot: Slot): Uint8Array | undefined {
   return letter.bytes;
 }
 
-function post(s: Sync, type: number, body: Uint8Array): Letter | undefined {
+function post(s: Sync, type: number, body: Uint8Array, certificate?: Uint8Array): Letter | undefined {
   const time = timeOf(s.terminal);
-  return writeLetter(s.who, type, body, time.at, time.quality);
+  return writeLetter(s.who, type, body, time.at, time.quality, certificate);
 }
 
 /** Records first: they are money. Then news, and in its time a new certificate. */
@@ -114,7 +116,25 @@ function records(s: Sync): Letter | undefined {
   const durable = t.journal.next - t.journal.unsynced - first;
   const none = { first: first, entries: [], head: t.journal.head };
   const batch = durable > 0 ? readFrom(t.journal, first, Math.min(limits.batchEntriesMax, durable), limits.envelopeBytesMax / 2) : none;
-  return post(s, messageType.records, encodeBatch({ boot: t.book.boot, first: batch.first, entries: batch.entries, head: batch.entries.length === 0 ? t.journal.head : batch.head }));
+  const body = encodeBatch({ boot: t.book.boot, first: batch.first, entries: batch.entries, head: batch.entries.length === 0 ? t.journal.head : batch.head });
+  return post(s, messageType.records, body, shownWith(s, batch.entries));
+}
+
+/**
+ * A certificate to show with these records, because a host that was restored from a backup has forgotten it: the one that the
+ * first record names, or undefined where that is not kept. Whether the host can answer us at all comes first: while we ask how
+ * far it is, we show our own, which says to whom its answers are sealed.
+ */
+function shownWith(s: Sync, entries: readonly Uint8Array[]): Uint8Array | undefined {
+  const setup = s.terminal.setup;
+  if (!s.askMark) {
+    for (const bytes of entries) {
+      const id = signerNamedIn(bytes);
+      if (id !== undefined) return keptCertificate(setup, id);
+    }
+  }
+  const own = setup.certificate;
+  return own === undefined ? undefined : encodeSignedClaims(own.signed.kid, own.signed.claims, own.signed.signature);
 }
 
 /** From half of the certificate's life on (`trust.md` §9), once an hour at most. */

@@ -9,6 +9,7 @@ import { sell } from "../../host/products.js";
 import { transact } from "../../host/database.js";
 import { declareLost, restoreTerminal, revokeTerminal, suspendTerminal } from "../../host/suspension.js";
 import { encodeEntry, type Entry } from "../../protocol/wire/entry.js";
+import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
 import { encodeReversal, reversalToSign } from "../../protocol/wire/receipt.js";
 import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
@@ -352,4 +353,97 @@ test("values sold and spent at the desk and gate leave what is unspent, and noth
   const left = [...await trialBalance(x.context.db, "EUR")].filter(([a]) => /^(prepaid|unearned)/.test(a)).map(([, v]) => Number(v));
   expect([left, await incidents()]).toEqual([[-3000], []]);
   expect(card.most).toBe(2000);
+});
+
+describe("row 50: a host that was restored has forgotten certificates made since its backup", () => {
+  interface Renewed { certificate: Uint8Array; id: Uint8Array; signing: Uint8Array }
+  const keysOf = () => x.context.db.selectFrom("terminal").select(["certificate", "agreement_key", "expires"]).where("terminal_id", "=", box.id).executeTakeFirstOrThrow();
+  /** A renewal whose answer the box read; its letters are opened with the new key from then on. */
+  async function renewed(counter: number): Promise<Renewed> {
+    const [signing, agreement] = [newSecret(x), newSecret(x)];
+    x.machine.advance(3600);
+    const certificate = (await ask(x, box, w.messageType.renew, w.encodeRenewal({ counter, signingKey: crypto.publicKey(signing)!, agreementKey: crypto.publicKey(agreement)! })))!;
+    box.agreement = agreement;
+    return { certificate, id: certificateId(crypto, w.decodeSignedClaims(certificate)!.claims), signing };
+  }
+  /** Does what is lost, and puts the terminal's row and the table of certificates back. */
+  async function forgets<T>(lost: () => Promise<T>): Promise<T> {
+    const [row, last] = [await keysOf(), await x.context.db.selectFrom("certificate").select((e) => e.fn.max("number").as("number")).executeTakeFirstOrThrow()];
+    const answer = await lost();
+    await x.context.db.deleteFrom("certificate").where("number", ">", last.number).execute();
+    await x.context.db.updateTable("terminal").set({ ...row, renewal_counter: 0, renewal_digest: "" }).where("terminal_id", "=", box.id).execute();
+    return answer;
+  }
+  const shows = async (certificate: Uint8Array | undefined, body = batchOf(box)): Promise<number | undefined> => {
+    const answer = await ask(x, box, w.messageType.records, body, { quality: 0, certificate });
+    return answer === undefined ? undefined : w.decodeBatchTaken(answer)?.through;
+  };
+
+  test("the terminal shows its own with the records: they count, and the answer is sealed to the key it has now", async () => {
+    const { value } = await holder(x, "aiko", "concert");
+    const now = await forgets(async () => { await renewed(1); return await renewed(2); });
+    journal(box, use(x, box, value, undefined, { terminal: now.id }, { signer: now.signing }).entry);
+    expect(await shows(now.certificate)).toBe(1);
+    expect([await states(), await incidents(), await earned()]).toEqual([{ finished: 1 }, [], 2700]);
+    expect(new Uint8Array((await keysOf()).certificate!)).toEqual(now.certificate);
+  });
+  test("records under several: taken up to the first that is unknown, which comes again with its own", async () => {
+    const { value } = await holder(x, "aiko", "ten");
+    const [first, second] = await forgets(async () => [await renewed(1), await renewed(2)] as const);
+    const one = use(x, box, value, undefined, { terminal: first.id }, { signer: first.signing });
+    const two = use(x, box, value, one, { terminal: first.id }, { signer: first.signing });
+    const three = use(x, box, value, two, { terminal: second.id }, { signer: second.signing });
+    journal(box, one.entry, reversal(x, box, one), two.entry, three.entry);
+    expect(await shows(second.certificate), "it asks how far the host is, and can read the answer").toBe(0);
+    await x.context.db.deleteFrom("certificate").where("certificate_id", "=", Buffer.from(second.id).toString("hex")).execute();
+    expect(await shows(first.certificate)).toBe(3);
+    expect(await shows(second.certificate, batchOf(box, 4))).toBe(4);
+    expect([await states(), await incidents()]).toEqual([{ finished: 2, reversed: 1 }, []]);
+    expect(new Uint8Array((await keysOf()).certificate!)).toEqual(second.certificate);
+  });
+  test("a record handed over comes with the certificate of whoever made it", async () => {
+    const south = await enrolBox(x, gateOf({ name: "South" }));
+    const { value } = await holder(x, "aiko", "concert");
+    journal(south, use(x, box, value, undefined).entry);
+    await x.context.db.deleteFrom("certificate").where("certificate_id", "=", Buffer.from(box.certificateId).toString("hex")).execute();
+    const answer = await ask(x, south, w.messageType.records, batchOf(south), { quality: 0, certificate: box.certificate });
+    expect([w.decodeBatchTaken(answer!)!.through, await states(), await earned()]).toEqual([1, { finished: 1 }, 2700]);
+    expect((await keysOf()).expires, "another's certificate changes nothing of the sender's own").toBeGreaterThan(0);
+  });
+  test("one that was lost on both sides holds nothing up: with none to show, the record is an incident", async () => {
+    const { value } = await holder(x, "aiko", "concert");
+    const now = await forgets(() => renewed(1));
+    journal(box, use(x, box, value, undefined, { terminal: now.id }, { signer: now.signing }).entry, { kind: "boot", boot: 2, at: 0, quality: 0 });
+    box.agreement = now.signing;
+    await x.context.db.updateTable("terminal").set({ agreement_key: Buffer.from(crypto.publicKey(now.signing)!).toString("hex") }).where("terminal_id", "=", box.id).execute();
+    expect(await shows(undefined)).toBe(2);
+    expect([await states(), await incidents()]).toEqual([{}, ["the receipt names a terminal that was never certified"]]);
+  });
+  test.each([
+    ["signed by another key", (bytes: Uint8Array) => {
+      const { kid, claims } = w.decodeSignedClaims(bytes)!;
+      const richer = encodeTerminalCertificate({ ...decodeTerminalCertificate(claims)!, most: 1_000_000 });
+      return w.encodeSignedClaims(kid, richer, crypto.sign(newSecret(x), terminalToSign(kid, richer)));
+    }],
+    ["for a terminal that nobody here knows", (bytes: Uint8Array) => {
+      const { kid, claims } = w.decodeSignedClaims(bytes)!;
+      const other = encodeTerminalCertificate({ ...decodeTerminalCertificate(claims)!, terminalId: new Uint8Array(8).fill(9) });
+      return w.encodeSignedClaims(kid, other, x.context.keys.sign("certificates", terminalToSign(kid, other)));
+    }],
+    ["cut", (bytes: Uint8Array) => bytes.slice(1)],
+  ])("a certificate %s teaches nothing", async (_what, change) => {
+    const before = await x.context.db.selectFrom("certificate").selectAll().execute();
+    const { value } = await holder(x, "aiko", "concert");
+    journal(box, use(x, box, value, undefined, { terminal: new Uint8Array(8).fill(3) }).entry);
+    expect(await shows(change(box.certificate))).toBe(1);
+    expect([await states(), await incidents()]).toEqual([{}, ["the receipt names a terminal that was never certified"]]);
+    expect(await x.context.db.selectFrom("certificate").selectAll().execute()).toEqual(before);
+  });
+  test("an older one shown again takes no newer key away", async () => {
+    const old = box.certificate;
+    await renewed(1);
+    const before = await keysOf();
+    expect(await shows(old)).toBe(0);
+    expect(await keysOf()).toEqual(before);
+  });
 });

@@ -12,6 +12,7 @@ import { decodeEntry } from "../../protocol/wire/entry.js";
 import { encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
 import { keyId, shortKeyId } from "../../protocol/wire/signed.js";
 import { decodeBatch, encodeBatchTaken, encodeSignedClaims, messageType } from "../../protocol/wire/sync.js";
+import { writeCell } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import { readFrom } from "../../runtime/journal/journal.js";
 import { openSetup } from "../../runtime/setup.js";
@@ -27,6 +28,7 @@ function used(taps: number): { gate: Station; host: Correspondent } {
   host.at = () => w.clock.utc().at;
   return { gate, host };
 }
+const signedOf = ({ signed }: { signed: { kid: Uint8Array; claims: Uint8Array; signature: Uint8Array } }): Uint8Array => encodeSignedClaims(signed.kid, signed.claims, signed.signature);
 const identityKid = (gate: Station): Uint8Array => keyId(crypto, publicOf(gate.board.keys.secrets.get("identity")!));
 const all = (s: Station) => readFrom(s.terminal.journal, 1, 10000, 1e9).entries;
 function same(gate: Station, host: Correspondent): void {
@@ -44,18 +46,19 @@ function drain(sync: Sync, host: Correspondent, gate: Station, road: (n: number)
   }
 }
 
+/** Certifies what is offered from the host's own time on. */
+function certifies(gate: Station, host: Correspondent): Correspondent {
+  const secret = gate.world.provider.secrets["certificates"]!;
+  const kid = shortKeyId(crypto, publicOf(secret));
+  host.renew = (x) => {
+    const old = gate.terminal.setup.certificate!.decoded;
+    const claims = encodeTerminalCertificate({ ...old, notBefore: host.at() - 60, expires: host.at() + 14 * daySeconds, signingKey: x.signingKey, agreementKey: x.agreementKey });
+    return encodeSignedClaims(kid, claims, crypto.sign(secret, terminalToSign(kid, claims)));
+  };
+  return host;
+}
+
 describe("30: a clock far ahead calls each new certificate old", () => {
-  /** Certifies what is offered from the host's own time on. */
-  function certifies(gate: Station, host: Correspondent): Correspondent {
-    const secret = gate.world.provider.secrets["certificates"]!;
-    const kid = shortKeyId(crypto, publicOf(secret));
-    host.renew = (x) => {
-      const old = gate.terminal.setup.certificate!.decoded;
-      const claims = encodeTerminalCertificate({ ...old, notBefore: host.at() - 60, expires: host.at() + 14 * daySeconds, signingKey: x.signingKey, agreementKey: x.agreementKey });
-      return encodeSignedClaims(kid, claims, crypto.sign(secret, terminalToSign(kid, claims)));
-    };
-    return host;
-  }
   const renewals = (host: Correspondent): number => host.letters.filter((m) => m.type === messageType.renew).length;
 
   test.each([["the host certifies", true], ["the host says no", false]])("%s: the terminal renews once an hour, and not without pause", (_name, agrees) => {
@@ -231,6 +234,32 @@ describe("50: the host was restored from a backup", () => {
     for (let i = 0; i < 600; i++) { letters += talk(sync, host, gate, () => "through", 5); gate.world.clock.advance(1000); }
     expect(letters).toBeLessThan(200);
     expect(gate.terminal.outOfService).toBe("");
+  });
+
+  test("it shows what such a host has forgotten: its own certificate while it asks, then the one that the first record names", () => {
+    const { gate, host } = used(2);
+    const first = gate.terminal.setup.certificate!;
+    certifies(gate, host);
+    gate.world.clock.setUtc(host.at() + 8 * daySeconds, 2);
+    const sync = syncOf(gate);
+    drain(sync, host, gate);
+    talk(sync, host, gate);
+    const second = gate.terminal.setup.certificate!;
+    expect(hex(second.decoded.signingKey)).not.toBe(hex(first.decoded.signingKey));
+    [host.entries, host.letters] = [[], []];
+    failed(sync, "talk");
+    wait(gate, 5000);
+    talk(sync, host, gate);
+    same(gate, host);
+    const shown = host.letters.filter((m) => m.type === messageType.records).map((m) => (m.certificate === undefined ? "none" : equal(m.certificate, signedOf(first)) ? "first" : equal(m.certificate, signedOf(second)) ? "second" : "other"));
+    expect(shown).toEqual(["second", "first"]);
+    // Lost here as well: then it says the record with none, and the host does not wait for one.
+    writeCell(gate.terminal.setup.cells, "terminals", new Uint8Array(0));
+    [host.entries, host.letters] = [[], []];
+    failed(sync, "talk");
+    wait(gate, 5000);
+    talk(sync, host, gate);
+    expect(host.letters.filter((m) => m.type === messageType.records).map((m) => m.certificate === undefined)).toEqual([false, true]);
   });
 
   test("42: a host that has more than the journal holds: the box is not served from", () => {

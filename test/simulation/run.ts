@@ -16,6 +16,7 @@ import { addGate, addHandset, gateKinds, type World } from "./world.js";
 import { configure } from "../../host/terminals.js";
 import { setStatus } from "../../host/status.js";
 import { audit } from "../../host/context.js";
+import { markRestored } from "../../host/restore.js";
 import { transact } from "../../host/database.js";
 import { closeNow } from "../../runtime/terminal.js";
 import { refreshBody, reportBody, takeRefreshed } from "../../runtime/sync/handset-sync.js";
@@ -190,6 +191,7 @@ async function backUpOrRestore(world: World): Promise<void> {
   world.desk.struck("host_restored");
   const before = world.host;
   world.host = await startHostActor({ schedule: world.schedule, utc: world.utc, draw: world.draw("host"), keys: before.context.keys, dump });
+  await markRestored(world.host.context);
   before.broker.close();
   await before.close();
 }
