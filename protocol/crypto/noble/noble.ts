@@ -3,7 +3,7 @@
  * on every machine that has BigInt. Signatures are deterministic (RFC 6979) and low-S; verification takes high-S too,
  * since phones' key stores make it half the time.
  */
-import { cbc, ctr, gcm } from "@noble/ciphers/aes.js";
+import { cbc, ecb, gcm } from "@noble/ciphers/aes.js";
 import { p256 } from "@noble/curves/nist.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
@@ -41,6 +41,6 @@ export const nobleCrypto: Crypto = {
 };
 
 export const nobleCcm: Ccm = composedCcm({
-  cbc: (key, iv, blocks) => cbc(key, iv, { disablePadding: true }).encrypt(blocks),
-  ctr: (key, counter, bytes) => ctr(key, counter).encrypt(bytes),
+  cbc: (key, blocks) => cbc(key, new Uint8Array(16), { disablePadding: true }).encrypt(blocks),
+  ecb: (key, blocks) => ecb(key, { disablePadding: true }).encrypt(blocks),
 });
