@@ -30,6 +30,8 @@ export const limits = {
   messagesPerDirectionMax: 8,
   /** A value's claims, so that the one-way code stays under 420 characters. */
   valueClaimsBytesMax: 400,
+  /** Most money for one use in profile B, minor units: a stolen board's keys forge grants until the epoch ends (`trust.md` §9). */
+  grantUseMost: 500,
   zonesMax: 16,
   /** Items of a list in a configuration or a sync message. */
   listItemsMax: 4096,

@@ -10,7 +10,7 @@ import { decodeTrust, encodeTrust, makeTrust, providerKeys, signersFor, takeObje
 import type { Crypto } from "../protocol/crypto/crypto.js";
 import { limits } from "../protocol/limits.js";
 import type { HeldCertificate, KnownTerminal, Ladder } from "../protocol/session/book.js";
-import type { VerifierSettings } from "../protocol/session/events.js";
+import type { TakingLimits, VerifierSettings } from "../protocol/session/events.js";
 import { profileA } from "../protocol/session/profile-a.js";
 import { profileB } from "../protocol/session/profile-b.js";
 import type { GroupKeys } from "../protocol/session/transcript.js";
@@ -321,6 +321,11 @@ export function ladderAt(s: Setup, at: number, quality: number): Ladder {
   return age <= c.reducedSeconds ? "reduced" : "closed";
 }
 
+function takingOf(s: Setup): TakingLimits {
+  const c = s.configuration;
+  return { useMost: mostForOneUse(s), usesADay: c === undefined ? 0 : c.usesADay, boxADay: c === undefined ? 0 : c.boxADay };
+}
+
 /** The lower of certificate and configuration, in minor units; nothing where either is missing. */
 export function mostForOneUse(s: Setup): number {
   if (s.configuration === undefined || s.certificate === undefined) return 0;
@@ -333,7 +338,7 @@ export function settingsOf(s: Setup, role: Role, board: Board): VerifierSettings
   const c = s.configuration;
   return {
     role: role.number, certificate: s.certificate, terminalId: s.terminalId, group: s.group, profiles: s.group === undefined ? [profileA] : [profileA, profileB],
-    oneWay: board.scanner !== undefined, want: nothingWanted, zones: c === undefined ? [] : c.zones, valueKeys: providerKeys(s.trust, "values"),
+    oneWay: board.scanner !== undefined, want: nothingWanted, taking: takingOf(s), zones: c === undefined ? [] : c.zones, valueKeys: providerKeys(s.trust, "values"),
     certificateKeys: providerKeys(s.trust, "certificates"), hasSensor: role.hasSensor(board), resumeSeconds: c === undefined ? limits.resumeSeconds : c.resumeSeconds,
     reopen: c === undefined ? 0 : c.reopen, passageMs: c === undefined ? limits.passageMs : c.passageMs, pendingMax: limits.pendingMax,
   };

@@ -88,6 +88,7 @@ const lightMs = 2500;
 /** Opens journal and cells and is ready to serve, or out of service with the reason in `outOfService`. */
 export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Setup): Terminal {
   const book = makeBook(board.crypto);
+  book.confirmed = setup.confirmed;
   const journal = openJournal(board.store, board.crypto, (bytes, sequence) => {
     const entry = decodeEntry(bytes);
     if (entry !== undefined) apply(book, entry, sequence);

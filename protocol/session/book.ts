@@ -71,6 +71,8 @@ export interface Book {
   finished(valueId: Uint8Array, counter: number): FinishedUse | undefined;
   /** To whom this terminal gave the right to finish a receipt (the last handover entry), by certificate or terminal id. */
   handedTo(valueId: Uint8Array, counter: number): Uint8Array | undefined;
+  /** Money taken here on this UTC day, in minor units, that the host has not heard of yet. */
+  takenToday(today: number): number;
   /** Tap numbers up to this one are closed for ever. */
   closed(): number;
   /** By what receipts name it: certificate id (A) or terminal id (B). */

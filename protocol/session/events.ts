@@ -26,6 +26,8 @@ export interface VerifierSettings {
   oneWay: boolean;
   want: Want;
   zones: number[];
+  /** What the provider lets this terminal take while the host is not there (`trust.md` §2, §9). */
+  taking: TakingLimits;
   /** The provider's keys for values and for terminal certificates. */
   valueKeys: ProviderKey[];
   certificateKeys: ProviderKey[];
@@ -36,6 +38,16 @@ export interface VerifierSettings {
   reopen: number;
   passageMs: number;
   pendingMax: number;
+}
+
+/** Limits of the terminal itself, money in minor units; the lower of these and the value's own always wins. */
+export interface TakingLimits {
+  /** Most money for one use. */
+  useMost: number;
+  /** Uses of one value a day, once the terminal is no longer fresh. */
+  usesADay: number;
+  /** Money a day that the host has not heard of yet. */
+  boxADay: number;
 }
 
 /** What happens to a verifier. */

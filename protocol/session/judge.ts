@@ -2,12 +2,14 @@
  * May this value take this step here? All reasons to say no, found together; the one that comes first in `refusal.ts` is
  * given (`tap.md` §5, §8; `trust.md` §2 for age and key class). Whether the value is genuine has been settled before.
  */
+import { limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 import { evaluate } from "../rule.js";
 import type { Want } from "../wire/message.js";
 import { action, type Base, type Receipt } from "../wire/receipt.js";
 import { flag, keyClass, undeterminedPolicy, unit, type Value } from "../wire/value.js";
 import type { Given, Ladder, UseNotice } from "./book.js";
+import type { TakingLimits } from "./events.js";
 
 export const daySeconds = 86400;
 export const policy = { refuse: 0, acceptToLimit: 1, accept: 2 } as const;
@@ -22,6 +24,7 @@ export interface Asked {
   undone: boolean;
   want: Want;
   zones: readonly number[];
+  taking: TakingLimits;
 }
 
 /** A refusal code (0 for none) and the moment it refers to, 0 when there is none. */
@@ -36,7 +39,7 @@ export function judgeUse(asked: Asked, given: Given): Verdict {
   const notice = given.book.notice(asked.value.valueId, Math.floor(given.at / daySeconds));
   return first([
     room(notice, given), standing(asked.value, given), owner(asked.value, notice), chain(asked, notice),
-    rule(asked, notice, given), ceilings(asked, notice, given), undetermined(asked.value, asked.want.action, given),
+    rule(asked, notice, given), ceilings(asked, notice, given), boxLimits(asked, notice, given), undetermined(asked.value, asked.want.action, given),
   ]);
 }
 
@@ -146,6 +149,17 @@ function ceilings(asked: Asked, notice: UseNotice | undefined, given: Given): Ve
   const overAmount = spentBefore(asked.newest, asked.undone) + asked.want.amount - base.spent > limit.amount;
   const overHere = notice !== undefined && notice.baseCounter >= base.counter && notice.spentOnBase + asked.want.amount > limit.amount;
   return overUses || overAmount || overHere || overDays(asked, base, given) ? verdict(refusal.sync_needed, 0) : tooOld(asked.value, notice, given);
+}
+
+/** Code 26: what the provider lets the terminal itself take, whatever the value allows (`trust.md` §2). Exits take nothing. */
+function boxLimits(asked: Asked, notice: UseNotice | undefined, given: Given): Verdict {
+  const limit = asked.taking;
+  if (asked.want.action === action.exit) return verdict(0, 0);
+  const overUses = given.book.ladder() !== "fresh" && notice !== undefined && notice.usesToday >= limit.usesADay;
+  const money = asked.value.unit === unit.money ? asked.want.amount : 0;
+  const most = asked.profile === "B" ? Math.min(limit.useMost, limits.grantUseMost) : limit.useMost;
+  const overBox = money > 0 && given.book.takenToday(Math.floor(given.at / daySeconds)) + money > limit.boxADay;
+  return verdict(overUses || money > most || overBox ? refusal.sync_needed : 0, 0);
 }
 
 /** Code 26 by the age of what the terminal knows alone: *closed* takes only what its value lets pass always, *reduced* one use a day. */

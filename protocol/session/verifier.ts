@@ -168,7 +168,7 @@ function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effe
 /** greeted → answered: the pending receipt of this very step again, or a new one. No write: its signature proves it later. */
 function use(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
   const found = judgeUse({
-    profile: tap.profile!.letter, value: p.value, newest: p.newest, undone: p.undone !== undefined, want: tap.want, zones: v.settings.zones,
+    profile: tap.profile!.letter, value: p.value, newest: p.newest, undone: p.undone !== undefined, want: tap.want, zones: v.settings.zones, taking: v.settings.taking,
   }, given);
   if (found.code !== 0) return refuse(v, found.code, found.since, given);
   if (isUnpaid(v.settings, tap.want.amount, given)) return refuse(v, refusal.out_of_service, 0, given);

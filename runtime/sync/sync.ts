@@ -12,6 +12,7 @@ import { firstKept, flush, readFrom } from "../journal/journal.js";
 import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
 import { isPlausible, keepNumbers, keepTerminals, keptCertificate, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
+import { heardThrough } from "../value/book.js";
 import { limits } from "../../protocol/limits.js";
 import { openSigned } from "../../protocol/wire/signed.js";
 import {
@@ -233,6 +234,7 @@ function confirmThrough(s: Sync, body: Uint8Array): void {
   if (kept === t.confirmed) return;
   t.confirmed = kept;
   t.setup.confirmed = kept;
+  heardThrough(t.book, kept, t.journal.next);
   keepNumbers(t.setup);
 }
 

@@ -40,6 +40,10 @@ export interface BookState {
   /** Where `boot` stands, and the record that named the latest time. */
   bootSequence: number;
   timeSequence: number;
+  /** Up to here the host has heard; money taken after that, on `takenDay`. */
+  confirmed: number;
+  takenDay: number;
+  taken: number;
   /** Finished uses since `closed` moved. */
   finishedSinceClosed: number;
   /** Uses that did not turn and may still pass; looked through when idle. */
@@ -57,7 +61,7 @@ export interface BookState {
 
 export function makeBook(crypto: Crypto): BookState {
   return {
-    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, closedSequence: 0, ceilingSequence: 0, boot: 0, bootSequence: 0, timeSequence: 0, finishedSinceClosed: 0, notTurned: [],
+    crypto: crypto, notices: {}, noticesCount: 0, uses: {}, handed: {}, beacons: {}, beaconSteps: [], closed: 0, ceiling: 0, closedSequence: 0, ceilingSequence: 0, boot: 0, bootSequence: 0, timeSequence: 0, confirmed: 0, takenDay: 0, taken: 0, finishedSinceClosed: 0, notTurned: [],
     terminals: {}, statusBits: undefined, ladder: "offline", onLine: false, journalFull: false, signedAt: 0, setAt: 0,
   };
 }
@@ -126,7 +130,21 @@ function applyFinished(b: BookState, e: FinishedEntry, sequence: number): void {
     valueId: r.valueId, counter: r.counter, reopened: 0, reversal: undefined,
   } };
   b.finishedSinceClosed++;
+  if (r.action === action.pay && sequence > b.confirmed) take(b, r);
   putNotice(b, noticeAfter(b, e, r), sequence);
+}
+
+/** A day that has begun forgets the one before, also when a record of an earlier one comes late. */
+function take(b: BookState, r: Receipt): void {
+  const day = Math.floor(r.at / daySeconds);
+  if (day > b.takenDay) { b.takenDay = day; b.taken = 0; }
+  b.taken += r.amount;
+}
+
+/** The host has heard everything up to `through`; `next` is the journal's next sequence. Money taken is let go when it has heard all. */
+export function heardThrough(b: BookState, through: number, next: number): void {
+  b.confirmed = through;
+  if (through + 1 >= next) b.taken = 0;
 }
 
 function noticeAfter(b: BookState, e: FinishedEntry, r: Receipt): NoticeEntry {
@@ -256,6 +274,7 @@ export function bookView(b: BookState): Book {
       const handed = b.handed[useKey(valueId, counter)];
       return handed === undefined ? undefined : handed.entry.to;
     },
+    takenToday: (today) => (today <= b.takenDay ? b.taken : 0),
     closed: () => b.closed,
     terminal: (id) => b.terminals[hex(id)],
     journalFull: () => b.journalFull,

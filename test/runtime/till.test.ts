@@ -82,6 +82,21 @@ describe("U7: an amount is keyed in, and the next handset pays it", () => {
     expect(ask(shop.terminal, 5000)).toBe("asked");
   });
 
+  test("the day's limit of the whole box outlives a power cut", () => {
+    const w = makeWorld();
+    const shop = makeStation(w, { role: till, takes, sensor: false, change: { boxADay: 1500 } });
+    const phone = makePhone(w, card(w, 5000));
+    ask(shop.terminal, 1250);
+    tap(phone, shop);
+    const again = powerCut(shop);
+    ask(again.terminal, 300);
+    tap(phone, again);
+    expect([again.opened(), again.codes()]).toEqual([0, [refusal.sync_needed]]);
+    ask(again.terminal, 250);
+    tap(phone, again);
+    expect([again.opened(), paid(phone)]).toEqual([1, 1500]);
+  });
+
   test("whoever cannot pay leaves what is due to the next: too little left, or no money at all", () => {
     const { w, shop, phone } = makeTill();
     const poor = makePhone(w, card(w, 200));

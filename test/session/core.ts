@@ -91,7 +91,7 @@ function settingsOf(mint: Mint, name: string, signing: Uint8Array, agreement: Ui
     role: o.role ?? terminalRole.gate, certificate: profiles === "B" ? undefined : certified(mint, name, signing, agreement, o.role ?? terminalRole.gate),
     terminalId: mint.crypto.sha256(utf8(name)).slice(0, 8), group: profiles === "A" ? undefined : mint.group,
     profiles: profiles === "A" ? [profileA] : profiles === "B" ? [profileB] : [profileA, profileB], oneWay: o.oneWay ?? false,
-    want: { action: 1, kinds: ["ticket", "coupon"], amount: 1, currency: undefined, ...o.want }, zones: o.zones ?? [1],
+    want: { action: 1, kinds: ["ticket", "coupon"], amount: 1, currency: undefined, ...o.want }, zones: o.zones ?? [1], taking: { useMost: 100_000, usesADay: 100, boxADay: 1_000_000 },
     valueKeys: [keyOf(mint, mint.values)], certificateKeys: [keyOf(mint, mint.certificates)], hasSensor: o.sensor ?? true, resumeSeconds: 600, reopen: o.reopen ?? 1,
     passageMs: 8000, pendingMax: 64, ...o.settings,
   };

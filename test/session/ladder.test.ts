@@ -10,6 +10,8 @@ import { refusal } from "../../protocol/refusal.js";
 import type { Ladder } from "../../protocol/session/book.js";
 import { messageType, type as kinds } from "../../protocol/wire/message.js";
 import { decodeReceipt } from "../../protocol/wire/receipt.js";
+import { heardThrough } from "../../runtime/value/book.js";
+import type { TakingLimits } from "../../protocol/session/events.js";
 import type { Value } from "../../protocol/wire/value.js";
 
 const mint = makeMint(crypto);
@@ -28,6 +30,42 @@ function taken(ladder: Ladder, o: { money?: boolean; price?: number; change?: Pa
   }
   return [40, 0];
 }
+
+describe("what the provider lets the terminal itself take, whatever a value allows", () => {
+  const shop = (taking: Partial<TakingLimits>, amount = 10, profiles: "A" | "AB" = "A"): Gate =>
+    makeGate(mint, "fare", { sensor: false, profiles, want: { action: 3, kinds: ["card"], amount, currency: 978 }, settings: { taking: { useMost: 100_000, usesADay: 100, boxADay: 1_000_000, ...taking } } });
+  const pays = (g: Gate, at = start, h = makeHand(mint, "card")): number => { tapOnce(h, g, { at }); drive(g, { type: "time" }, { nowMs: 1e9 }); return last(g.shown)!; };
+  test("one use: as much as is allowed, and not one more", () => {
+    expect(pays(shop({ useMost: 10 }))).toBe(0);
+    expect(pays(shop({ useMost: 9 }))).toBe(refusal.sync_needed);
+  });
+  test("the whole box: by all holders together, on one day, and anew on the next", () => {
+    const g = shop({ boxADay: 25 });
+    expect([pays(g), pays(g), pays(g)]).toEqual([0, 0, refusal.sync_needed]);
+    expect(pays(g, start + daySeconds)).toBe(0);
+  });
+  test("the whole box: a clock that is set back to yesterday opens it no further", () => {
+    const g = shop({ boxADay: 15 });
+    expect([pays(g, start + daySeconds), pays(g, start)]).toEqual([0, refusal.sync_needed]);
+  });
+  test("the whole box: what the host has heard of counts no more, and half of it is not all", () => {
+    const g = shop({ boxADay: 25 });
+    pays(g); pays(g);
+    heardThrough(g.book, g.journal.length - 1, g.journal.length + 1);
+    expect(pays(g)).toBe(refusal.sync_needed);
+    heardThrough(g.book, g.journal.length, g.journal.length + 1);
+    expect([pays(g), pays(g), pays(g)]).toEqual([0, 0, refusal.sync_needed]);
+  });
+  test("one value: so many uses a day when the terminal is not fresh, as many as it likes when it is, and out again always", () => {
+    const gate = makeGate(mint, "north", { settings: { taking: { useMost: 0, usesADay: 2, boxADay: 0 } } });
+    const hand = makeHand(mint, "coupon", { change: { most: 1000, flags: withClass(1), offline: { uses: 100, amount: 1000, days: 30 } } });
+    const used = (at: number, h = hand): number => pays(gate, at, h);
+    gate.book.ladder = "offline";
+    expect([used(start), used(start + 1), used(start + 2), used(start + 3, makeHand(mint, "coupon")), used(start + daySeconds)]).toEqual([0, 0, refusal.sync_needed, 0, 0]);
+    gate.book.ladder = "fresh";
+    expect([1, 2, 3, 4].map((i) => used(start + daySeconds + i))).toEqual([0, 0, 0, 0]);
+  });
+});
 
 describe("ceilings by the age of what the terminal knows and by class of key", () => {
   const uses = { offline: { uses: 8, amount: 1000, days: 30 } };
