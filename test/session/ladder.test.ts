@@ -39,6 +39,12 @@ describe("what the provider lets the terminal itself take, whatever a value allo
     expect(pays(shop({ useMost: 10 }))).toBe(0);
     expect(pays(shop({ useMost: 9 }))).toBe(refusal.sync_needed);
   });
+  test("profile B: five a use, whatever the configuration says, since its keys are a group's", () => {
+    const grant = () => makeHand(mint, "card", { profile: "B" });
+    expect(pays(shop({}, 500, "AB"), start, grant())).toBe(0);
+    expect(pays(shop({}, 501, "AB"), start, grant())).toBe(refusal.sync_needed);
+    expect(pays(shop({}, 501, "AB"))).toBe(0);
+  });
   test("the whole box: by all holders together, on one day, and anew on the next", () => {
     const g = shop({ boxADay: 25 });
     expect([pays(g), pays(g), pays(g)]).toEqual([0, 0, refusal.sync_needed]);
