@@ -2,13 +2,13 @@
  * How every world begins: a host with products, four gates claimed by their codes and synced, six handsets enrolled that
  * have collected what was bought. It is made once a process, by the real roads, and copied for each seed.
  */
+import { copyOfPages, type Pages } from "./pages.js";
 import { boot, boardOf, type GateActor } from "./gate.js";
 import { reopen, talk, type HandsetActor } from "./handset.js";
 import { dumpOf, type Dump } from "./host.js";
 import type { Plan } from "./plan.js";
 import { addGate, addHandset, gateKinds, makeWorld, start, type World } from "./world.js";
 import { simCrypto as crypto } from "./crypto.js";
-import type { Disk } from "../../boards/sim/disk.js";
 import type { KeyStore } from "../../host/keys.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct } from "../../host/products.js";
 import { addTerminal, claim, type NewTerminal } from "../../host/terminals.js";
@@ -43,7 +43,7 @@ const terminals: readonly NewTerminal[] = [
   { name: "gate3", role: "gate", merchant: "hall", zones: [1], takes: [{ kind: "pass", action: 2, zone: 1 }, { kind: "coupon", action: 1, zone: 1 }], profileB: true },
 ];
 
-export interface Base { dump: Dump; keys: KeyStore; gates: { journal: Disk; cells: Disk; secrets: Map<string, Uint8Array> }[]; handsets: { store: Disk; secrets: Map<string, Uint8Array> }[]; terminalIds: string[]; endsAt: number }
+export interface Base { dump: Dump; keys: KeyStore; gates: { journal: Pages; cells: Pages; secrets: Map<string, Uint8Array> }[]; handsets: { store: Pages; secrets: Map<string, Uint8Array> }[]; terminalIds: string[]; endsAt: number }
 
 const quiet: Plan = { seed: 0, config: { gates: gateKinds.map(() => ({ battery: "good", random: "good", driftPpm: 0, offsetSeconds: 0 })), handsets: [], lies: 0 }, workload: [], faults: [] };
 
@@ -110,8 +110,9 @@ export async function worldFrom(base: Base, plan: Plan): Promise<World> {
   const world = await makeWorld(plan, { keys: base.keys, begins: base.dump }, base.endsAt + 60);
   for (const [i, from] of base.gates.entries()) {
     const g = addGate(world, i, gateKinds[i]!);
-    g.journal = from.journal.restarted();
-    g.cells = from.cells.restarted();
+    const onFlash = g.config.store === "flash";
+    g.journal = onFlash ? copyOfPages(from.journal.restarted(), "flash") : from.journal.restarted();
+    g.cells = onFlash ? copyOfPages(from.cells.restarted(), "flash") : from.cells.restarted();
     for (const [name, secret] of from.secrets) g.keys.put(name, secret);
     boot(g);
   }

@@ -10,7 +10,7 @@ import type { GateConfig } from "./plan.js";
 import { makeDraw } from "./random.js";
 import type { Handle } from "./schedule.js";
 import type { World } from "./world.js";
-import { makeDisk, type Disk } from "../../boards/sim/disk.js";
+import { pagesOf, type Pages } from "./pages.js";
 import { makeSimDigital, makeSimKeys, makeSimPanel, type SimDigital, type SimKeys } from "../../boards/sim/board.js";
 import type { Board, Clock, Digital, Keys, Random } from "../../runtime/board.js";
 import type { Store } from "../../runtime/journal/store.js";
@@ -19,13 +19,14 @@ import { openSetup } from "../../runtime/setup.js";
 import { adoptKeys, failed, makeSync, nextLetter, slots, takeAnswer, type Slot, type Sync } from "../../runtime/sync/sync.js";
 import { makeTerminal, poll, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
 import type { Medium } from "../../protocol/link/media.js";
+import { messageType } from "../../protocol/wire/sync.js";
 
 /** Power went in the middle of what the code was doing. No board error: nothing may catch it. */
 export class PowerCut extends Error {}
 
 export interface GateActor {
   readonly world: World; readonly name: string; readonly index: number; readonly medium: Medium; readonly config: GateConfig; readonly line: Line; readonly hasSensor: boolean;
-  journal: Disk; cells: Disk; readonly keys: SimKeys;
+  journal: Pages; cells: Pages; readonly keys: SimKeys;
   /** Undefined while it is off. */
   terminal: Terminal | undefined; sync: Sync | undefined;
   readonly passage: SimDigital;
@@ -52,18 +53,10 @@ const inflate = (packed: Uint8Array, most: number): Uint8Array | undefined => {
   try { return new Uint8Array(inflateSync(packed, { maxOutputLength: most })); } catch { return undefined; }
 };
 
-/** What somebody reads off a disk while its owner uses it. */
-export function copyOfDisk(from: Disk): Disk {
-  const copy = makeDisk({ pageBytes: from.pageBytes, pages: from.pages });
-  for (let page = 0; page < from.pages; page++) copy.write(page, 0, from.read(page, 0, from.pageBytes));
-  copy.sync();
-  return copy;
-}
-
 export interface GateOptions { name: string; index: number; medium: Medium; config: GateConfig; line: Line; hasSensor: boolean; sizes: GateSizes; stolen?: boolean }
 export function makeGate(world: World, o: GateOptions): GateActor {
   return {
-    world, name: o.name, index: o.index, medium: o.medium, config: o.config, line: o.line, hasSensor: o.hasSensor, journal: makeDisk(o.sizes), cells: makeDisk(cellsSize),
+    world, name: o.name, index: o.index, medium: o.medium, config: o.config, line: o.line, hasSensor: o.hasSensor, journal: pagesOf(o.config.store, o.sizes), cells: pagesOf(o.config.store, cellsSize),
     keys: makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }), terminal: undefined, sync: undefined, passage: makeSimDigital(), relay: 0, boots: 0, bootUs: 0,
     aheadSeconds: o.config.offsetSeconds, quality: 2, onlineUntilUs: 0, talksOnly: false, next: undefined, idleMs: 250, gone: false, stolen: o.stolen === true, impersonated: false,
   };
@@ -104,7 +97,7 @@ function clockOf(g: GateActor): Clock {
 /** Models of a bad source: the same bytes after each boot, one byte for ever, or a counter. */
 function randomOf(g: GateActor): Random {
   const kind = g.config.random;
-  if (kind !== "good") g.world.desk.struck(`random_${kind}`);
+  if (kind !== "good") g.world.desk.struck(`random_${kind}`, g.name);
   if (kind === "good") return { fill: (n) => g.world.draw(`${g.name} random`).bytes(n) };
   if (kind === "repeats") { const draw = makeDraw(`${g.name} repeats`); return { fill: (n) => draw.bytes(n) }; }
   if (kind === "constant") return { fill: (n) => new Uint8Array(n).fill(7) };
@@ -117,7 +110,7 @@ function faultyKeys(g: GateActor): Keys {
   const cut = (work: () => Uint8Array | undefined): Uint8Array | undefined => {
     const fault = g.world.desk.at(`${g.name}/keys`);
     if (fault === undefined) return work();
-    g.world.desk.struck("power_cut");
+    g.world.desk.struck("key_cut", g.name);
     if (fault.arg % 2 === 1) work();
     throw new PowerCut(`${g.name}: power went while a key changed`);
   };
@@ -131,21 +124,23 @@ function faultyStore(g: GateActor, which: "journal" | "cells"): Store {
     const n = store.operations.length + 1;
     if (fault?.kind === "power_cut") {
       store.cutAt(n, fault.arg);
-      try { work(); } catch { g.world.desk.struck("power_cut"); throw new PowerCut(`${g.name}: power went at operation ${n} of its ${which}`); }
+      try { work(); } catch { g.world.desk.struck("power_cut", g.name); throw new PowerCut(`${g.name}: power went at operation ${n} of its ${which}`); }
       return;
     }
+    // A chip has no cache to lose and no room to run out of.
+    if (store.kind === "flash" && fault?.kind !== "power_cut") { work(); return; }
     if (fault?.kind === "sync_fails") store.failAt(n, { what: "sync_failed", pending: fault.arg % 2 === 0 ? "lost" : "kept" });
     if (fault?.kind === "disk_full") store.failAt(n, { what: "refused", kind: "full" });
     try {
       work();
     } catch (error) {
-      if (fault !== undefined) g.world.desk.struck(fault.kind);
+      if (fault !== undefined) g.world.desk.struck(fault.kind, g.name);
       throw error;
     }
   };
   return {
     pageBytes: store.pageBytes, pages: store.pages, read: (page, offset, length) => store.read(page, offset, length),
-    write: (page, offset, bytes) => guarded(() => store.write(page, offset, bytes)), erase: (page) => guarded(() => store.erase(page)), sync: () => guarded(() => store.sync()),
+    write: (page, offset, bytes) => guarded(() => store.write(page, offset, bytes)), erase: (page) => guarded(() => store.erase(page)), sync: () => { if (store.kind === "disk") guarded(() => store.sync()); },
   };
 }
 
@@ -157,6 +152,7 @@ export function boot(g: GateActor): void {
   g.boots++;
   g.bootUs = g.world.schedule.nowUs;
   g.quality = g.config.battery === "dead" && g.boots > 1 ? 0 : 2;
+  if (g.quality === 0) g.world.pairs.begins("no clock", g.name);
   withPower(g, () => {
     const board = boardOf(g);
     const terminal = makeTerminal(board, gateRole, g.medium, openSetup(board));
@@ -164,7 +160,7 @@ export function boot(g: GateActor): void {
     terminal.onEvent = (e) => heard(g, e);
     adoptKeys(terminal);
     g.sync = makeSync(terminal);
-    g.sync.onTime = (at) => { g.aheadSeconds = at - g.world.utc(); g.quality = 3; };
+    g.sync.onTime = (at) => { g.aheadSeconds = at - g.world.utc(); g.quality = 3; g.world.pairs.ends("no clock", g.name); };
     g.world.note(g.name, "boots", terminal.outOfService);
     g.world.oracle.booted(g);
   });
@@ -209,7 +205,7 @@ function wakeAt(g: GateActor, us: number): void {
 function turn(g: GateActor): void {
   if (g.terminal === undefined) return;
   const fault = g.world.desk.at(`${g.name}/turn`);
-  if (fault !== undefined) g.world.desk.struck(fault.kind);
+  if (fault !== undefined) g.world.desk.struck(fault.kind, g.name);
   if (fault?.kind === "reset") { powerOff(g, fault.arg % 3 === 0 ? 20 : fault.arg % 5000); return; }
   if (fault?.kind === "late_timer") { g.next = g.world.schedule.afterMs(fault.arg % 60_000, () => turn(g)); return; }
   if (fault?.kind === "clock_jump") {
@@ -240,7 +236,10 @@ function talk(g: GateActor, terminal: Terminal, slot: Slot): void {
   const sync = g.sync!;
   const letter = nextLetter(sync, slot);
   if (letter === undefined) return;
-  g.world.note(g.name, "posts", `${slot} ${sync.outstanding[slot]!.letter.type}`);
+  const { type } = sync.outstanding[slot]!.letter;
+  g.world.note(g.name, "posts", `${slot} ${type}`);
+  if (type === messageType.renew) g.world.pairs.happened("renewal", g.name);
+  if (type === messageType.handoverAsk) g.world.pairs.happened("handover", g.name);
   g.world.post(g.name, letter, withinMs[slot], (answer) => {
     if (g.terminal !== terminal) return;
     withPower(g, () => {

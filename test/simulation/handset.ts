@@ -3,12 +3,12 @@
  * person really went. Asked whether he was let through, an honest one says what happened; a liar says what suits him.
  */
 import { simCrypto as crypto } from "./crypto.js";
-import { copyOfDisk, PowerCut, type GateActor } from "./gate.js";
+import { PowerCut, type GateActor } from "./gate.js";
+import { copyOfPages, pagesOf, type Pages } from "./pages.js";
 import type { End } from "./line.js";
 import { makeDraw } from "./random.js";
 import type { Handle } from "./schedule.js";
 import type { World } from "./world.js";
-import { makeDisk, type Disk } from "../../boards/sim/disk.js";
 import { makeSimKeys, type SimKeys } from "../../boards/sim/board.js";
 import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
 import type { Store } from "../../runtime/journal/store.js";
@@ -21,16 +21,18 @@ import { intent } from "../../protocol/wire/message.js";
 
 export interface HandsetActor {
   readonly world: World; readonly name: string; readonly index: number;
-  store: Disk; cells: Cells; wallet: WalletState; who: Correspondent;
+  store: Pages; cells: Cells; wallet: WalletState; who: Correspondent;
   readonly keys: SimKeys; readonly trust: Trust;
   meeting: Meeting | undefined;
   /** `value:counter` of uses after which the person stood on the other side. */
   readonly passed: Set<string>;
   /** Another handset has, or had, the same keys: nothing is promised to its holder. */
   copied: boolean;
+  /** An older state was put back. */
+  rolledBack: boolean;
   /** A copy; the person holding it lies. */
   readonly clone: boolean;
-  snapshot: Disk | undefined;
+  snapshot: Pages | undefined;
 }
 
 /** Standing before a gate. */
@@ -39,11 +41,11 @@ export interface Meeting { handset: Handset; end: End; gate: GateActor; events: 
 const pages = { pageBytes: 65536, pages: 2 };
 const patienceMs = 12_000;
 
-export interface HandsetOptions { name: string; index: number; trust: Trust; keys?: SimKeys; store?: Disk; clone?: boolean }
+export interface HandsetOptions { name: string; index: number; trust: Trust; keys?: SimKeys; store?: Pages; clone?: boolean }
 export function makeHandsetActor(world: World, o: HandsetOptions): HandsetActor {
   const h = {
-    world, name: o.name, index: o.index, store: o.store ?? makeDisk(pages), trust: o.trust, keys: o.keys ?? makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }),
-    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, clone: o.clone === true, snapshot: undefined,
+    world, name: o.name, index: o.index, store: o.store ?? pagesOf("disk", pages), trust: o.trust, keys: o.keys ?? makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }),
+    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, rolledBack: false, clone: o.clone === true, snapshot: undefined,
   } as unknown as HandsetActor;
   reopen(h);
   return h;
@@ -75,7 +77,7 @@ function faultyStore(h: HandsetActor): Store {
     const fault = h.world.desk.at(`${h.name}/cells`);
     if (fault === undefined) { work(); return; }
     store.cutAt(store.operations.length + 1, fault.arg);
-    try { work(); } catch { h.world.desk.struck("killed_writing"); throw new PowerCut(`${h.name}: died while writing`); }
+    try { work(); } catch { h.world.desk.struck("killed_writing", h.name); throw new PowerCut(`${h.name}: died while writing`); }
   };
   return {
     pageBytes: store.pageBytes, pages: store.pages, read: (page, offset, length) => store.read(page, offset, length),
@@ -94,9 +96,10 @@ export function kill(h: HandsetActor): void {
 
 /** As it was when the snapshot was taken. */
 export function rollBack(h: HandsetActor): void {
-  if (h.snapshot === undefined) { h.snapshot = copyOfDisk(h.store); return; }
+  if (h.snapshot === undefined) { h.snapshot = copyOfPages(h.store); return; }
   leave(h);
   h.copied = true;
+  h.rolledBack = true;
   h.store = h.snapshot;
   h.snapshot = undefined;
   reopen(h);
@@ -144,7 +147,7 @@ function turn(h: HandsetActor, m: Meeting): void {
   if (h.meeting !== m) return;
   const now = h.world.schedule.nowUs;
   const fault = h.world.desk.at(`${h.name}/turn`);
-  if (fault !== undefined) { h.world.desk.struck("killed"); kill(h); return; }
+  if (fault !== undefined) { h.world.desk.struck("killed", h.name); kill(h); return; }
   if (now >= m.leaveAtUs) { leave(h); return; }
   guard(h, () => {
     const due = pollHandset(m.handset);

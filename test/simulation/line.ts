@@ -103,7 +103,7 @@ function struck(o: LineOptions, fault: Fault, direction: "up" | "down", bytes: U
     change(copy, draw.below(copy.length));
     return [whole(copy)];
   };
-  o.desk.struck(fault.kind);
+  o.desk.struck(fault.kind, fault.point);
   switch (fault.kind) {
     case "lost_byte": {
       const at = draw.below(bytes.length);

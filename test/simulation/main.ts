@@ -15,7 +15,7 @@ import { drawPlan, type Plan } from "./plan.js";
 import { runPlan, type Result } from "./run.js";
 import { shrink } from "./shrink.js";
 
-export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
+export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; /** Worlds in which each pair met. */ pairs: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
 interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; only: string | undefined; worker: boolean; trace: boolean }
 
 const self = fileURLToPath(import.meta.url);
@@ -45,7 +45,7 @@ function optionsOf(args: readonly string[]): Options {
   };
 }
 
-const newTotals = (): Totals => ({ seeds: 0, taps: 0, faults: {}, met: {}, violations: 0, tracesRepeated: 0, tracesDiffer: 0, failed: [] });
+const newTotals = (): Totals => ({ seeds: 0, taps: 0, faults: {}, met: {}, pairs: {}, violations: 0, tracesRepeated: 0, tracesDiffer: 0, failed: [] });
 function add(into: Record<string, number>, from: Record<string, number>): void {
   for (const [name, n] of Object.entries(from)) into[name] = (into[name] ?? 0) + n;
 }
@@ -53,6 +53,7 @@ function addTotals(into: Totals, from: Totals): void {
   for (const name of ["seeds", "taps", "violations", "tracesRepeated", "tracesDiffer"] as const) into[name] += from[name];
   add(into.faults, from.faults);
   add(into.met, from.met);
+  add(into.pairs, from.pairs);
   into.failed.push(...from.failed);
 }
 
@@ -84,6 +85,7 @@ function take(t: Totals, r: Result): void {
   t.violations += r.violations.length === 0 ? 0 : 1;
   add(t.faults, r.fired);
   add(t.met, r.met);
+  for (const pair of r.pairs) t.pairs[pair] = (t.pairs[pair] ?? 0) + 1;
   if (r.violations.length > 0) t.failed.push({ seed: r.seed, invariant: r.violations[0]!.invariant, what: r.violations[0]!.what });
 }
 

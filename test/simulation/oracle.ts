@@ -34,6 +34,8 @@ export interface GateBook {
   /** Numbers that may only rise. */
   floor: { configuration: number; list: number; time: number; confirmed: number };
   deframer: Deframer;
+  /** A certificate went out since the last hello. */
+  certified: boolean;
   polls: { second: number; count: number };
 }
 
@@ -72,8 +74,7 @@ export function useIn(entry: Uint8Array): { kind: number; use: string } | undefi
   const items = decode(entry, { useMaps: true }) as unknown[];
   const kind = items[0] as number;
   if (kind === 1) {
-    const record = decode(items[2] as Uint8Array, { useMaps: true }) as Uint8Array[];
-    const receipt = decode(items[1] === 1 ? record[1]! : record[0]!, { useMaps: true }) as unknown[];
+    const receipt = receiptIn(items);
     return { kind, use: `${hexOf(receipt[3] as Uint8Array)}:${receipt[4] as number}` };
   }
   if (kind === 3 || kind === 4 || kind === 6) return { kind, use: `${hexOf(items[1] as Uint8Array)}:${items[2] as number}` };
@@ -112,7 +113,7 @@ function bookOf(o: Oracle, g: GateActor): GateBook {
   let book = o.gates.get(g.name);
   if (book === undefined) {
     book = {
-      written: new Map(), next: 1, durableThrough: 0, lastTap: 0, closed: 0, explained: 0, uses: new Map(), openings: new Map(), floor: { configuration: 0, list: 0, time: 0, confirmed: 0 }, deframer: deframer(g.medium.wrapping), polls: { second: 0, count: 0 },
+      written: new Map(), next: 1, durableThrough: 0, lastTap: 0, closed: 0, explained: 0, uses: new Map(), openings: new Map(), floor: { configuration: 0, list: 0, time: 0, confirmed: 0 }, deframer: deframer(g.medium.wrapping), certified: false, polls: { second: 0, count: 0 },
     };
     o.gates.set(g.name, book);
   }
@@ -127,10 +128,25 @@ function collect(o: Oracle, g: GateActor): void {
   if (journal === undefined) return;
   const book = bookOf(o, g);
   if (journal.next > book.next) {
-    for (const entry of readFrom(journal, book.next, 10_000, 1e9).entries) take(book, book.next++, entry);
+    for (const entry of readFrom(journal, book.next, 10_000, 1e9).entries) { take(book, book.next++, entry); notePair(g, decode(entry, { useMaps: true }) as unknown[]); }
     if (book.next !== journal.next) o.broken("I6", `${g.name} counts ${journal.next - 1} entries and can read ${book.next - 1}`);
   }
   if (g.journal.pending().length === 0 && journal.fault === undefined) book.durableThrough = journal.next - 1;
+}
+
+/** The receipt in a *finished* entry. */
+function receiptIn(items: unknown[]): unknown[] {
+  const record = decode(items[2] as Uint8Array, { useMaps: true }) as Uint8Array[];
+  return decode(items[1] === 1 ? record[1]! : record[0]!, { useMaps: true }) as unknown[];
+}
+
+/** What an entry says of a rare way that a use went. */
+function notePair(g: GateActor, items: unknown[]): void {
+  if (items[0] === 1 && receiptIn(items)[6] === 2) g.world.pairs.happened("exit", g.name, ...g.world.handsets.filter((h) => h.meeting?.gate === g).map((h) => h.name));
+  if (items[0] === 1 && items[4] === false) g.world.pairs.happened("finished elsewhere", g.name);
+  if (items[0] === 4) g.world.pairs.happened("reopened", g.name);
+  if (items[0] === 5) g.world.pairs.happened("reversal", g.name);
+  if (items[0] === 6) g.world.pairs.happened("handover", g.name);
 }
 
 function take(book: GateBook, sequence: number, entry: Uint8Array): void {
@@ -171,8 +187,7 @@ function opened(o: Oracle, g: GateActor): void {
 /** A receipt is finished before its end, and never once its tap number is closed: the host may have undone it (I1). */
 function inTime(o: Oracle, g: GateActor, book: GateBook, sequence: number): void {
   const items = decode(book.written.get(sequence)!, { useMaps: true }) as unknown[];
-  const record = decode(items[2] as Uint8Array, { useMaps: true }) as Uint8Array[];
-  const receipt = decode(items[1] === 1 ? record[1]! : record[0]!, { useMaps: true }) as unknown[];
+  const receipt = receiptIn(items);
   const tap = Buffer.from(receipt[2] as Uint8Array).readUInt32BE(0);
   if (items[4] === true && tap <= book.closed) o.broken("I1", `${g.name} finished tap ${tap} after it closed ${book.closed}`);
 }
@@ -254,6 +269,7 @@ function restless(o: Oracle, g: GateActor, due = -1): void {
 function told(o: Oracle, g: GateActor, e: TerminalEvent): void {
   const book = bookOf(o, g);
   note(o, e.event === "shown" ? `gate shown ${e.code}` : `gate ${e.event}`);
+  if (e.event === "shown" && (e.code === 11 || e.code === 12)) g.world.pairs.happened("refused by status", g.name);
   if (e.event !== "greeted") return;
   if (e.tap <= book.lastTap) o.broken("I8", `${g.name} used tap number ${e.tap} after ${book.lastTap}`);
   book.lastTap = e.tap;
@@ -261,7 +277,11 @@ function told(o: Oracle, g: GateActor, e: TerminalEvent): void {
 
 /** Two different hellos never share terminal and tap number, whatever the random source gives (I8). */
 function hellos(o: Oracle, g: GateActor, bytes: Uint8Array): void {
-  for (const { payload } of feed(bookOf(o, g).deframer, bytes)) {
+  const book = bookOf(o, g);
+  for (const { payload } of feed(book.deframer, bytes)) {
+    if (payload[1] === 1) book.certified = false;
+    if (payload[1] === 7) { book.certified = true; g.world.pairs.happened("certificate asked for", g.name); }
+    if (payload[1] === 3 && !book.certified) g.world.pairs.happened("certificate known", g.name);
     if (payload[0] !== undefined && (payload[0] & 0xe0) === 0x80 && payload[1] === 1) {
       const hello = decode(payload, { useMaps: true }) as unknown[];
       const name = `${hexOf(hello[5] as Uint8Array)} ${hexOf(hello[3] as Uint8Array)}`;

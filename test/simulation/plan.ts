@@ -19,7 +19,11 @@ export type ActionKind = (typeof actionKinds)[number];
 
 export interface Fault { point: string; n: number; kind: string; arg: number }
 
-export interface GateConfig { battery: "good" | "dead"; random: "good" | "repeats" | "constant" | "counts"; driftPpm: number; offsetSeconds: number }
+export interface GateConfig {
+  /** A disk unless it says flash. */
+  store?: "flash";
+  battery: "good" | "dead"; random: "good" | "repeats" | "constant" | "counts"; driftPpm: number; offsetSeconds: number;
+}
 export interface Config {
   gates: GateConfig[];
   /** Of the six handsets that the world has, these take part. */
@@ -38,6 +42,7 @@ const gates = [0, 1, 2, 3].map((n) => `gate${n}`);
 const lines = gates.flatMap((g) => [`${g}/up`, `${g}/down`]);
 const journals = gates.map((g) => `${g}/journal`);
 const cells = gates.map((g) => `${g}/cells`);
+const keyFiles = gates.map((g) => `${g}/keys`);
 const handsets = [0, 1, 2, 3, 4, 5].map((n) => `handset${n}`);
 const posts = [...gates, ...handsets].map((x) => `${x}/post`);
 
@@ -70,13 +75,21 @@ export const faultKinds: readonly Kind[] = [
   { kind: "posted_again", points: posts, rate: [0.02, 0.4], among: 40, most: 8 },
   { kind: "posted_late", points: posts, rate: [0.02, 0.3], among: 40, most: 6 },
   { kind: "answer_altered", points: posts, rate: [0.02, 0.2], among: 40, most: 4 },
+  { kind: "key_cut", points: keyFiles, rate: [0.1, 0.5], among: 15, most: 3 },
 ];
 
 /** The plan of a seed. */
 export function drawPlan(seed: number): Plan {
   const draw = makeDraw(`plan ${seed}`);
   const config = drawConfig(draw);
-  return { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config) };
+  const plan = { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config) };
+  return widen(makeDraw(`wide ${seed}`), plan);
+}
+
+/** What few worlds have, from a stream of its own: each takes some of it, none all. */
+function widen(draw: Draw, plan: Plan): Plan {
+  if (draw.chance(0.4)) for (const gate of plan.config.gates) if (draw.chance(0.5)) gate.store = "flash";
+  return plan;
 }
 
 function drawConfig(draw: Draw): Config {
@@ -133,12 +146,13 @@ const gap = (draw: Draw, rate: number): number => 1 + Math.floor(Math.log(1 - dr
 export interface Desk {
   /** The next occurrence at this point: the fault planned for it, if any. Nothing strikes while `quiet`. */
   at(point: string): Fault | undefined;
-  /** A fault did what it says. */
-  struck(kind: string): void;
+  /** A fault did what it says, at this point (`gate1/journal`). */
+  struck(kind: string, point: string): void;
   quiet: boolean;
   readonly fired: Record<string, number>;
 }
-export function makeDesk(faults: readonly Fault[]): Desk {
+/** `heard` gets each fault that struck, and the actor that it struck. */
+export function makeDesk(faults: readonly Fault[], heard: (kind: string, actor: string) => void): Desk {
   const planned = new Map(faults.map((f) => [`${f.point} ${f.n}`, f]));
   const seen = new Map<string, number>();
   const fired: Record<string, number> = {};
@@ -150,7 +164,7 @@ export function makeDesk(faults: readonly Fault[]): Desk {
       seen.set(point, n);
       return planned.get(`${point} ${n}`);
     },
-    struck: (kind) => { fired[kind] = (fired[kind] ?? 0) + 1; },
+    struck: (kind, point) => { fired[kind] = (fired[kind] ?? 0) + 1; heard(kind, point.split("/")[0]!); },
   };
   return desk;
 }

@@ -5,11 +5,13 @@
  */
 import type { Base } from "./base.js";
 import { worldFrom } from "./base.js";
-import { boot, copyOfDisk, powerOff, soon, withPower, type GateActor } from "./gate.js";
+import { copyOfPages } from "./pages.js";
+import { boot, powerOff, soon, withPower, type GateActor } from "./gate.js";
 import { answerOf, approach, kill, leave, rollBack, talk, type HandsetActor } from "./handset.js";
 import { dumpOf, startHostActor, type Dump } from "./host.js";
 import { checkEnd } from "./model.js";
 import type { Violation } from "./oracle.js";
+import { everywhere, type Feature } from "./pairs.js";
 import type { Action, Plan } from "./plan.js";
 import { drained } from "./schedule.js";
 import { addGate, addHandset, gateKinds, type World } from "./world.js";
@@ -28,7 +30,7 @@ import { hex } from "../../protocol/wire/bytes.js";
 import { intent } from "../../protocol/wire/message.js";
 import { simCrypto as crypto } from "./crypto.js";
 
-export interface Result { seed: number; taps: number; trace: string; violations: Violation[]; fired: Record<string, number>; met: Record<string, number>; last: string[]; events: number }
+export interface Result { seed: number; taps: number; trace: string; violations: Violation[]; fired: Record<string, number>; met: Record<string, number>; pairs: string[]; last: string[]; events: number }
 
 const us = 1e6;
 /** Once faults have stopped, sync drains within this virtual time (I12). */
@@ -58,7 +60,7 @@ export async function runPlan(base: Base, plan: Plan, hear?: (line: string) => v
   const timers = process.env["VITEST"] !== undefined ? [] : process.getActiveResourcesInfo().filter((x) => x === "Timeout" || x === "Immediate");
   if (timers.length > 0) o.broken("determinism", `real ${timers.join(", ")} at the end of a run`);
   for (const [result, n] of Object.entries(world.host.counted)) o.met[`envelope ${result}`] = n;
-  return { seed: plan.seed, taps: world.taps, trace: world.digest(), violations: o.violations, fired: world.desk.fired, met: o.met, last: world.last(), events: world.schedule.events };
+  return { seed: plan.seed, taps: world.taps, trace: world.digest(), violations: o.violations, fired: world.desk.fired, met: o.met, pairs: world.pairs.met(), last: world.last(), events: world.schedule.events };
 }
 
 async function until(world: World, seconds: number): Promise<void> {
@@ -67,6 +69,7 @@ async function until(world: World, seconds: number): Promise<void> {
 
 async function warmUp(world: World): Promise<void> {
   const honest = world.handsets[world.plan.config.handsets[0]!]!;
+  if (world.plan.config.lies > 0) world.pairs.begins("liar", everywhere);
   tap(world, honest, world.gates[world.plan.seed % 4]!, world.plan.seed);
   await until(world, 20);
 }
@@ -95,6 +98,7 @@ async function act(world: World, a: Action): Promise<void> {
     case "pair": {
       const other = world.handsets[(a.arg >>> 4) % world.handsets.length]!;
       tap(world, h, g, a.arg);
+      world.pairs.happened("two handsets", g.name);
       if (other !== h) world.schedule.afterMs(a.arg % 700, () => tap(world, other, g, a.arg >>> 8));
       break;
     }
@@ -106,13 +110,19 @@ async function act(world: World, a: Action): Promise<void> {
     case "roll_back": rollBack(h); break;
     case "revoke": case "suspend": await changeStatus(world, h, a); break;
     case "configure": await reconfigure(world, g, a.arg); break;
-    case "travel": await until(world, [3600, 4 * 3600, 86_400, 8 * 86_400, 16 * 86_400, 40 * 86_400][a.arg % 6]!); break;
-    case "outage": world.host.down = true; world.schedule.afterMs((a.arg % 300) * 1000, () => { world.host.down = false; }); break;
+    case "travel": await until(world, [3600, 4 * 3600, 86_400, 8 * 86_400, 16 * 86_400, 40 * 86_400][a.arg % 6]!); world.pairs.happened("days pass", everywhere); break;
+    case "outage": outage(world, (a.arg % 300) * 1000); break;
     case "restore_host": await backUpOrRestore(world); break;
     case "steal_key": steal(world, g); break;
-    case "reboot": if (g.terminal !== undefined) powerOff(g, a.arg % 20_000); break;
-    case "close": if (g.terminal !== undefined) { withPower(g, () => { closeNow(g.terminal!); world.oracle.polled(g); }); soon(g); } break;
+    case "reboot": if (g.terminal !== undefined) { world.pairs.happened("reboot", g.name); powerOff(g, a.arg % 20_000); } break;
+    case "close": if (g.terminal !== undefined) { world.pairs.happened("closed", g.name); withPower(g, () => { closeNow(g.terminal!); world.oracle.polled(g); }); soon(g); } break;
   }
+}
+
+function outage(world: World, forMs: number): void {
+  world.host.down = true;
+  world.pairs.begins("outage", everywhere);
+  world.schedule.afterMs(forMs, () => { world.host.down = false; world.pairs.ends("outage", everywhere); });
 }
 
 /** A copy of this handset taps half the time, where there is one. */
@@ -136,6 +146,19 @@ function tap(world: World, h: HandsetActor, g: GateActor, luck: number): void {
     h.wallet.intent = newest === undefined || newest.state !== "unresolved" ? intent.use : (luck >>> 9) % 3;
   }
   world.taps++;
+  noteTap(world, h, g, v);
+}
+
+const sorts: Record<string, Feature> = { ticket: "ticket", coupon: "coupons", card: "prepaid", pass: "pass" };
+/** What this tap makes use of. */
+function noteTap(world: World, h: HandsetActor, g: GateActor, v: WalletValue): void {
+  const places = [h.name, g.name];
+  const uses: Feature[] = [h.wallet.profile === "B" ? "profile B" : "profile A", sorts[v.value.kind]!];
+  if (h.wallet.intent === intent.resume) uses.push("resume");
+  if (h.wallet.intent === intent.inquire) uses.push("inquire");
+  if (h.rolledBack) uses.push("rolled-back handset");
+  else if (h.copied) uses.push("copied handset");
+  for (const feature of uses) world.pairs.happened(feature, ...places);
 }
 
 function online(world: World, g: GateActor, seconds: number): void {
@@ -157,6 +180,7 @@ function refresh(world: World, h: HandsetActor, v: WalletValue): void {
   talk(h, messageType.refresh, body, (said) => {
     if (h.wallet !== wallet || h.meeting !== undefined) return;
     const code = takeRefreshed(wallet, h.trust, v.value.valueId, said);
+    world.pairs.happened("refresh", h.name);
     world.oracle.met[`refreshed ${code}`] = (world.oracle.met[`refreshed ${code}`] ?? 0) + 1;
     world.note(h.name, "refreshed", String(code));
   });
@@ -165,17 +189,20 @@ function refresh(world: World, h: HandsetActor, v: WalletValue): void {
 function report(world: World, h: HandsetActor, v: WalletValue): void {
   const body = reportBody(h.wallet, h.keys, crypto, v.value.valueId, (receipt) => acknowledgementToSign(crypto, receipt));
   if (body === undefined) return;
+  world.pairs.happened("report", h.name);
   talk(h, messageType.report, body, (said) => world.note(h.name, "reported", (decodeReported(said) ?? []).join(" ")));
 }
 
 async function changeStatus(world: World, h: HandsetActor, a: Action): Promise<void> {
   const c = world.host.context;
   const id = hex(valueFor(h, a.arg).value.valueId);
+  world.pairs.begins("status changed", everywhere);
   await transact(c.db, async (tx) => { await audit(tx, "operator", `${id} ${a.do}`, c.now()); await setStatus(c, tx, id, a.do === "revoke" ? "revoked" : "suspended"); });
 }
 
 async function reconfigure(world: World, g: GateActor, luck: number): Promise<void> {
   const c = world.host.context;
+  world.pairs.happened("new configuration", everywhere);
   await transact(c.db, async (tx) => {
     const t = await tx.selectFrom("terminal").select(["terminal_id", "settings"]).where("name", "=", `gate${g.index}`).executeTakeFirstOrThrow();
     const settings = { ...(JSON.parse(t.settings) as object), resumeSeconds: [60, 600, 3600][luck % 3]!, passageMs: [3000, 8000][luck % 2]! };
@@ -188,7 +215,8 @@ const backups = new WeakMap<World, Dump>();
 async function backUpOrRestore(world: World): Promise<void> {
   const dump = backups.get(world);
   if (dump === undefined) { backups.set(world, await dumpOf(world.host.context)); return; }
-  world.desk.struck("host_restored");
+  world.desk.struck("host_restored", "host");
+  world.pairs.begins("host restored", everywhere);
   const before = world.host;
   world.host = await startHostActor({ schedule: world.schedule, utc: world.utc, draw: world.draw("host"), keys: before.context.keys, dump });
   await markRestored(world.host.context);
@@ -200,8 +228,8 @@ async function backUpOrRestore(world: World): Promise<void> {
 function steal(world: World, g: GateActor): void {
   if (world.gates.some((x) => x.stolen) || g.stolen) return;
   const thief = addGate(world, g.index, gateKinds[g.index]!, true);
-  thief.journal = copyOfDisk(g.journal);
-  thief.cells = copyOfDisk(g.cells);
+  thief.journal = copyOfPages(g.journal);
+  thief.cells = copyOfPages(g.cells);
   for (const [name, secret] of g.keys.secrets) thief.keys.put(name, secret);
   boot(thief);
 }

@@ -5,11 +5,13 @@
 import { createHash } from "node:crypto";
 import { makeAttacker, type Attacker } from "./attacker.js";
 import { watchSeals } from "./crypto.js";
-import { copyOfDisk, makeGate, type GateActor, type GateSizes } from "./gate.js";
+import { copyOfPages } from "./pages.js";
+import { makeGate, type GateActor, type GateSizes } from "./gate.js";
 import { makeHandsetActor, nameOf, walk, type HandsetActor } from "./handset.js";
 import { startHostActor, type HostActor, type HostOptions } from "./host.js";
 import { makeLine } from "./line.js";
 import { makeOracle, type Oracle } from "./oracle.js";
+import { everywhere, makePairs, names, type Pairs } from "./pairs.js";
 import { makeDesk, type Desk, type Plan } from "./plan.js";
 import { makeDraw, type Draw } from "./random.js";
 import { makeSchedule, type Schedule } from "./schedule.js";
@@ -27,7 +29,7 @@ const lastMost = 50;
 export type Answered = (answer: Uint8Array | undefined) => void;
 
 export interface World {
-  readonly plan: Plan; readonly schedule: Schedule; readonly desk: Desk; readonly oracle: Oracle; readonly attacker: Attacker;
+  readonly plan: Plan; readonly schedule: Schedule; readonly desk: Desk; readonly pairs: Pairs; readonly oracle: Oracle; readonly attacker: Attacker;
   readonly gates: GateActor[]; readonly handsets: HandsetActor[];
   host: HostActor;
   taps: number;
@@ -63,7 +65,8 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
     return stream;
   };
   const utc = (): number => begins + schedule.nowUs / 1e6;
-  const desk = makeDesk(plan.faults);
+  const desk = makeDesk(plan.faults, (kind, actor) => { if (names.includes(kind)) pairs.happened(kind, ...placesOf(world, actor)); });
+  const pairs = makePairs(() => schedule.nowUs, () => !desk.quiet);
   const hash = createHash("sha256");
   const last: string[] = [];
   const note = (actor: string, what: string, detail: string): void => {
@@ -74,7 +77,7 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
     if (last.length > lastMost) last.shift();
   };
   const world: { -readonly [K in keyof World]: World[K] } = {
-    plan, schedule, desk, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
+    plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
     host: await startHostActor({ schedule, utc, draw: draw("host"), ...host }),
     post: (from: string, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, bytes, withinMs, answered),
     letThrough: (gate: GateActor, receipt: Receipt) => letThrough(world, gate, receipt),
@@ -82,6 +85,12 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
   world.oracle = makeOracle(world);
   watchSeals((key, nonce, aad, plain) => world.oracle.sealed(key, nonce, aad, plain));
   return world;
+}
+
+/** An actor, and the gate before which a handset stands. */
+export function placesOf(world: World, actor: string): string[] {
+  const gate = world.handsets.find((h) => h.name === actor)?.meeting?.gate;
+  return gate === undefined ? [actor] : [actor, gate.name];
 }
 
 export function addGate(world: World, index: number, kind: GateKind, stolen = false): GateActor {
@@ -97,11 +106,16 @@ export function addGate(world: World, index: number, kind: GateKind, stolen = fa
   });
   const gate = makeGate(world, { name, index, medium: kind.medium, config: world.plan.config.gates[index]!, line, hasSensor: kind.hasSensor, sizes: kind.sizes, stolen });
   world.gates.push(gate);
+  world.pairs.begins(gate.config.store === "flash" ? "flash store" : "disk store", name);
+  if (!kind.hasSensor) world.pairs.begins("no sensor", name);
+  if (gate.config.random !== "good") world.pairs.begins("weak random", name);
+  if (gate.config.driftPpm !== 0 || gate.config.offsetSeconds !== 0) world.pairs.begins("clock off", name);
+  if (stolen) world.pairs.begins("gate's twin", everywhere);
   return gate;
 }
 
 export function addHandset(world: World, index: number, trust: Trust, from?: HandsetActor): HandsetActor {
-  const h = makeHandsetActor(world, from === undefined ? { name: `handset${index}`, index, trust } : { name: `clone${world.handsets.length}`, index, trust, keys: from.keys, store: copyOfDisk(from.store), clone: true });
+  const h = makeHandsetActor(world, from === undefined ? { name: `handset${index}`, index, trust } : { name: `clone${world.handsets.length}`, index, trust, keys: from.keys, store: copyOfPages(from.store), clone: true });
   world.handsets.push(h);
   return h;
 }
@@ -109,7 +123,7 @@ export function addHandset(world: World, index: number, trust: Trust, from?: Han
 /** Whoever stands there with this value walks through, in a moment; nobody may be there any more. */
 function letThrough(world: World, gate: GateActor, receipt: Receipt): void {
   const fault = world.desk.at(`${gate.name}/walk`);
-  if (fault !== undefined) world.desk.struck("stays");
+  if (fault !== undefined) world.desk.struck("stays", gate.name);
   const walker = world.handsets.find((h) => h.meeting?.gate === gate && holds(h, receipt.valueId));
   if (walker === undefined) return;
   world.schedule.afterMs(world.draw("walkers").between(300, 1500), () => walk(walker, gate, nameOf(receipt.valueId, receipt.counter), fault !== undefined));
@@ -127,7 +141,7 @@ function post(world: World, from: string, bytes: Uint8Array, withinMs: number, a
   world.oracle.posted(from);
   const delay = (): number => world.draw("network").between(3, 120);
   const fault = desk.at(`${from}/post`);
-  if (fault !== undefined) desk.struck(fault.kind);
+  if (fault !== undefined) desk.struck(fault.kind, from);
   let open = true;
   const finish = (answer: Uint8Array | undefined): void => {
     if (!open) return;

@@ -6,7 +6,8 @@
  */
 import { inflateSync } from "node:zlib";
 import { makeBase, worldFrom, type Base } from "../base.js";
-import { boardOf, copyOfDisk } from "../gate.js";
+import { boardOf } from "../gate.js";
+import { copyOfPages } from "../pages.js";
 import type { World } from "../world.js";
 import { newsFor, readList, setStatuses, type State } from "../../../host/status.js";
 import { transact } from "../../../host/database.js";
@@ -78,12 +79,12 @@ export async function run(o: Options): Promise<Found> {
   const world = await worldFrom(base, plan);
   const { arrivals, given } = await lifeOf(world);
   const gate = world.gates[0]!;
-  const empty = copyOfDisk(gate.cells);
+  const empty = copyOfPages(gate.cells);
   const numbers = [...given.keys()];
   const lists = arrivals.filter((a) => a.what === "list" && a.to > 0);
   const fail = (what: string): void => { if (found.violations.length < 20) found.violations.push(what); };
   const start = (list: Arrival): Setup => {
-    gate.cells = copyOfDisk(empty);
+    gate.cells = copyOfPages(empty);
     const s = openSetup(boardOf(gate));
     take(s, list);
     return s;
