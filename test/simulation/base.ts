@@ -2,6 +2,7 @@
  * How every world begins: a host with products, four gates claimed by their codes and synced, six handsets enrolled that
  * have collected what was bought. It is made once a process, by the real roads, and copied for each seed.
  */
+import { joinedIn, joinings } from "./joined.js";
 import { copyOfPages, type Pages } from "./pages.js";
 import { boot, boardOf, type GateActor } from "./gate.js";
 import { reopen, talk, type HandsetActor } from "./handset.js";
@@ -65,8 +66,9 @@ export async function makeBase(): Promise<Base> {
     const h = addHandset(world, i, trustIn(c.keys));
     await enrol(world, h);
     for (const name of names) await sell(c, { product: name, user: h.name, reference: `${name} of ${h.name}`, paid: "desk" });
-    await collect(world, h);
   }
+  for (const joining of joinings) await joining.prepare?.(world);
+  for (const h of world.handsets) await collect(world, h);
   for (const g of world.gates) { boot(g); g.onlineUntilUs = world.schedule.nowUs + 4e6; }
   await world.schedule.run(world.schedule.nowUs + 6e6);
   if (world.oracle.violations.length > 0) throw new Error("the first morning broke: " + JSON.stringify(world.oracle.violations) + world.last().join("\n"));
@@ -122,5 +124,6 @@ export async function worldFrom(base: Base, plan: Plan): Promise<World> {
     h.store = from.store.restarted();
     reopen(h);
   }
+  for (const joined of joinedIn(world)) joined.join?.(world);
   return world;
 }

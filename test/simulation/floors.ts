@@ -3,6 +3,7 @@
  * tested. A run of 500 seeds or more that stays under a floor fails.
  */
 import type { Totals } from "./main.js";
+import { joinings } from "./joined.js";
 import { actionKinds, faultKinds } from "./plan.js";
 
 /** Per 1,000 seeds. */
@@ -21,7 +22,7 @@ export function missing(t: Pick<Totals, "seeds" | "faults" | "met">): string[] {
   };
   for (const { kind } of faultKinds) check(`fault ${kind}`, t.faults[kind] ?? 0, faults[kind] ?? usual);
   for (const [kind, least] of Object.entries(faults)) check(`fault ${kind}`, t.faults[kind] ?? 0, least);
-  for (const kind of actionKinds) check(`action ${kind}`, t.met[`does ${kind}`] ?? 0, usual);
+  for (const kind of [...actionKinds, ...joinings.flatMap((j) => j.actions.map((a) => a.do))]) check(`action ${kind}`, t.met[`does ${kind}`] ?? 0, usual);
   for (const [state, least] of Object.entries(states)) check(`state ${state}`, t.met[state] ?? 0, least);
   return [...new Set(lines)];
 }

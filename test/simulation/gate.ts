@@ -8,6 +8,7 @@ import { simCrypto as crypto } from "./crypto.js";
 import type { Line } from "./line.js";
 import type { GateConfig } from "./plan.js";
 import { makeDraw } from "./random.js";
+import { makeScanner, walkOnCode, type Scanner } from "./scanner.js";
 import type { Handle } from "./schedule.js";
 import type { World } from "./world.js";
 import { pagesOf, type Pages } from "./pages.js";
@@ -30,6 +31,7 @@ export interface GateActor {
   /** Undefined while it is off. */
   terminal: Terminal | undefined; sync: Sync | undefined;
   readonly passage: SimDigital;
+  readonly scanner: Scanner | undefined;
   relay: 0 | 1;
   boots: number; bootUs: number;
   /** Wall clock: seconds it is ahead of the truth, and its quality. */
@@ -57,7 +59,7 @@ export interface GateOptions { name: string; index: number; medium: Medium; conf
 export function makeGate(world: World, o: GateOptions): GateActor {
   return {
     world, name: o.name, index: o.index, medium: o.medium, config: o.config, line: o.line, hasSensor: o.hasSensor, journal: pagesOf(o.config.store, o.sizes), cells: pagesOf(o.config.store, cellsSize),
-    keys: makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }), terminal: undefined, sync: undefined, passage: makeSimDigital(), relay: 0, boots: 0, bootUs: 0,
+    keys: makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }), terminal: undefined, sync: undefined, passage: makeSimDigital(), scanner: o.config.scanner === true ? makeScanner() : undefined, relay: 0, boots: 0, bootUs: 0,
     aheadSeconds: o.config.offsetSeconds, quality: 2, onlineUntilUs: 0, talksOnly: false, next: undefined, idleMs: 250, gone: false, stolen: o.stolen === true, impersonated: false,
   };
 }
@@ -70,9 +72,10 @@ export function boardOf(g: GateActor): Board {
   const end = g.line.plugGate();
   end.onReadable = () => soon(g);
   g.passage.onReadable = () => soon(g);
+  if (g.scanner !== undefined) g.scanner.onReadable = () => soon(g);
   const relay: Digital = { read: () => g.relay, write: (level) => { if (g.boots === boot) setRelay(g, level); }, onReadable: undefined, close: () => undefined };
   return {
-    name: g.name, link: { ...end, write: (bytes) => { if (alive()) end.write(bytes); }, read: () => end.read() }, scanner: undefined, relay, passage: g.hasSensor ? g.passage : undefined,
+    name: g.name, link: { ...end, write: (bytes) => { if (alive()) end.write(bytes); }, read: () => end.read() }, scanner: g.scanner, relay, passage: g.hasSensor ? g.passage : undefined,
     panel: makeSimPanel(), clock: clockOf(g), random: randomOf(g), keys: faultyKeys(g), crypto, store: faultyStore(g, "journal"), cells: faultyStore(g, "cells"), inflate,
   };
 }
@@ -254,5 +257,6 @@ function heard(g: GateActor, e: TerminalEvent): void {
   g.idleMs = 250;
   g.world.note(g.name, e.event, e.event === "shown" ? String(e.code) : e.event === "greeted" ? String(e.tap) : e.event === "ended" ? String(e.turned) : e.event === "fault" ? e.message : "");
   g.world.oracle.told(g, e);
-  if (e.event === "shown" && e.code === 0 && e.receipt !== undefined) g.world.letThrough(g, e.receipt);
+  if (e.event !== "shown" || e.code !== 0) return;
+  if (e.receipt !== undefined) g.world.letThrough(g, e.receipt); else walkOnCode(g.world, g);
 }

@@ -5,12 +5,21 @@
 import { createHash, createPublicKey, ECDH, verify } from "node:crypto";
 import { decode, encode } from "cborg";
 import { sql } from "kysely";
+import type { GateActor } from "./gate.js";
+import { joinedIn } from "./joined.js";
 import type { World } from "./world.js";
 import { checkBooks } from "../../host/invariants.js";
 
-interface Receipt { bytes: Uint8Array; id: string; terminal: string; value: string; counter: number; previous: string; amount: number; after: number; base: number }
-interface Finished { gate: string; receipt: Receipt; profile: number; own: boolean; record: Uint8Array[] }
-interface Issued { value: string; holder: string; code: string; price: number; uses: number; copied: boolean; limit: { uses: number; amount: number }; claims: Uint8Array }
+export interface Receipt { bytes: Uint8Array; id: string; terminal: string; value: string; counter: number; previous: string; amount: number; after: number; base: number }
+export interface Finished { gate: string; sequence: number; receipt: Receipt; profile: number; own: boolean; record: Uint8Array[] }
+export interface Issued { value: string; holder: string; code: string; price: number; uses: number; copied: boolean; limit: { uses: number; amount: number }; claims: Uint8Array }
+
+/** What the end is read from: the books, what was issued, and every finished use of every journal. */
+export interface Reading {
+  rows: Rows; issued: Map<string, Issued>; finished: readonly Finished[]; fail: Fail;
+  /** The host must have this entry: not so of a box that is gone, or of one that a thief spoke for. */
+  isHeard(g: GateActor, sequence: number): boolean;
+}
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const read = (bytes: Uint8Array): unknown => decode(bytes, { useMaps: true });
@@ -47,8 +56,10 @@ export async function checkEnd(world: World): Promise<void> {
   for (const [value, x] of issued) oneValue(x, finished.filter((f) => f.receipt.value === value), reversed, fail);
   const unsure = new Set(world.gates.filter((g) => g.impersonated).map((g) => g.name));
   const restored = world.desk.fired["host_restored"] !== undefined;
-  await booksAgree(rows, issued, finished, reversed, unsure, restored, fail);
+  const isHeard = await heardEntries(world, rows);
+  await booksAgree(rows, issued, finished, reversed, unsure, restored, fail, (f) => isHeard(world.gates.find((g) => g.name === f.gate)!, f.sequence));
   await takenWhole(world, rows, fail);
+  for (const joined of joinedIn(world)) await joined.check?.(world, { rows, issued, finished, fail, isHeard });
   for (const lie of await rows<{ about: string; detail: string }>("select about, detail from incident join terminal on identity_kid = about where what = 'two letters with one number'")) {
     if (unsure.size === 0 && !restored) fail("I8", `a device used a letter number twice: ${lie.about} ${lie.detail}`);
   }
@@ -56,8 +67,14 @@ export async function checkEnd(world: World): Promise<void> {
   passages(world, issued, finished, reversed, fail);
 }
 
-type Rows = <T>(query: string) => Promise<T[]>;
-type Fail = (invariant: string, what: string) => void;
+export type Rows = <T>(query: string) => Promise<T[]>;
+export type Fail = (invariant: string, what: string) => void;
+
+/** What a box that is gone did not tell is nobody's to know; neither is what a suspended identity told. */
+async function heardEntries(world: World, rows: Rows): Promise<Reading["isHeard"]> {
+  const through = new Map((await rows<{ name: string; n: number }>("select t.name, max(e.sequence) as n from entry_taken e join terminal t on t.terminal_id = e.terminal_id group by t.name")).map((r) => [r.name, r.n]));
+  return (g, sequence) => !g.stolen && !g.impersonated && (!g.gone || sequence <= (through.get(g.name) ?? 0));
+}
 
 async function readIssued(world: World, rows: Rows): Promise<Map<string, Issued>> {
   const found = new Map<string, Issued>();
@@ -82,7 +99,7 @@ function replay(world: World, gate: string, finished: Finished[], reversed: Set<
     const items = read(book.written.get(sequence)!) as unknown[];
     if (items[0] === 1) {
       const record = read(items[2] as Uint8Array) as Uint8Array[];
-      finished.push({ gate, profile: items[1] as number, receipt: receiptOf(items[1] === 1 ? record[1]! : record[0]!), own: items[4] as boolean, record });
+      finished.push({ gate, sequence, profile: items[1] as number, receipt: receiptOf(items[1] === 1 ? record[1]! : record[0]!), own: items[4] as boolean, record });
     }
     if (items[0] === 5) reversed.add(hexOf((read(items[1] as Uint8Array) as Uint8Array[])[5]!));
   }
@@ -126,27 +143,30 @@ function oneValue(x: Issued, uses: Finished[], reversed: Set<string>, fail: Fail
 }
 
 /** The host has every finished use once, charged as the model says, and a case for each double use and for no other. */
-async function booksAgree(rows: Rows, issued: Map<string, Issued>, finished: Finished[], reversed: Set<string>, unsure: Set<string>, loose: boolean, fail: Fail): Promise<void> {
-  const uses = await rows<{ use_id: string; value_id: string; counter: number; state: string; charged: number; journal: number; acknowledged: number; case_id: string | null }>("select * from value_use");
+async function booksAgree(rows: Rows, issued: Map<string, Issued>, finished: Finished[], reversed: Set<string>, unsure: Set<string>, loose: boolean, fail: Fail, isHeard: (f: Finished) => boolean): Promise<void> {
+  const uses = await rows<{ use_id: string; value_id: string; counter: number; state: string; charged: number; journal: number; acknowledged: number; case_id: string | null; one_way: number }>("select * from value_use");
+  // What was also shown as a code has uses outside its chain: `scanner.ts` looks at those.
+  const shown = new Set(uses.filter((u) => u.one_way === 1).map((u) => u.value_id));
   const byId = new Map(uses.map((u) => [u.use_id, u]));
   const cases = new Set((await rows<{ value_id: string }>("select value_id from double_use_case")).map((c) => c.value_id));
   const thieves = new Set(finished.filter((f) => f.gate.startsWith("thief") || unsure.has(f.gate)).map((f) => f.receipt.value));
   for (const f of finished) {
-    if (f.gate.startsWith("thief") || unsure.has(f.gate)) continue;
+    if (f.gate.startsWith("thief") || unsure.has(f.gate) || !isHeard(f)) continue;
     const u = byId.get(f.receipt.id);
     const name = `${f.receipt.value}:${f.receipt.counter} of ${f.gate}`;
     if (u === undefined) { fail("I1", `the books lack ${name}${await said(rows, f)}`); continue; }
     if (u.journal !== 1 || u.acknowledged !== 1) fail("I1", `the books have ${name} unproven`);
     const wanted = reversed.has(f.receipt.id) ? "reversed" : "finished";
-    if (u.state !== wanted && !issued.get(f.receipt.value)!.copied && !thieves.has(f.receipt.value)) fail("I1", `the books say ${u.state} of ${name}, which is ${wanted}`);
+    if (u.state !== wanted && !issued.get(f.receipt.value)!.copied && !thieves.has(f.receipt.value) && !shown.has(f.receipt.value)) fail("I1", `the books say ${u.state} of ${name}, which is ${wanted}`);
   }
   const proven = new Set(finished.map((f) => f.receipt.id));
-  for (const u of uses) if (u.journal === 1 && !proven.has(u.use_id)) fail("I4", `the books have a use of ${u.value_id}:${u.counter} that no journal has`);
+  for (const u of uses) if (u.journal === 1 && u.one_way === 0 && !proven.has(u.use_id)) fail("I4", `the books have a use of ${u.value_id}:${u.counter} that no journal has`);
   for (const [value, x] of issued) {
     const list = finished.filter((f) => f.receipt.value === value && !f.gate.startsWith("thief"));
+    if (list.some((f) => !isHeard(f))) continue;
     const twice = list.some((f) => list.some((g) => g.receipt.counter === f.receipt.counter && g.receipt.id !== f.receipt.id));
     if (twice && !cases.has(value) && !thieves.has(value)) fail("I2", `${value} was used twice at one counter and no case is open`);
-    if (x.copied || thieves.has(value) || loose) continue;
+    if (x.copied || thieves.has(value) || shown.has(value) || loose) continue;
     if (cases.has(value)) fail("I2", `an honest holder's ${value} has a double-use case`);
     const charged = uses.filter((u) => u.value_id === value && u.state === "finished").reduce((sum, u) => sum + u.charged, 0);
     const until = (units: number): number => (x.code === "prepaid" ? units : Math.floor((2 * x.price * units + x.uses) / (2 * x.uses)));
@@ -171,7 +191,7 @@ async function takenWhole(world: World, rows: Rows, fail: Fail): Promise<void> {
     if (gate.stolen || gate.impersonated) continue;
     const book = world.oracle.gates.get(gate.name)!;
     const list = taken.filter((t) => t.name === gate.name);
-    if (list.length !== book.next - 1) fail("I14", `the host has ${list.length} of the ${book.next - 1} entries of ${gate.name}`);
+    if (list.length !== book.next - 1 && !gate.gone) fail("I14", `the host has ${list.length} of the ${book.next - 1} entries of ${gate.name}`);
     for (const [i, t] of list.entries()) {
       if (t.sequence !== i + 1) { fail("I14", `${gate.name}'s entries at the host have a gap before ${t.sequence}`); break; }
       const written = book.written.get(t.sequence);

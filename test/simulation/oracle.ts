@@ -77,6 +77,7 @@ export function useIn(entry: Uint8Array): { kind: number; use: string } | undefi
     const receipt = receiptIn(items);
     return { kind, use: `${hexOf(receipt[3] as Uint8Array)}:${receipt[4] as number}` };
   }
+  if (kind === 2) return { kind, use: `${hexOf(items[2] as Uint8Array)}@${items[3] as number}` };
   if (kind === 3 || kind === 4 || kind === 6) return { kind, use: `${hexOf(items[1] as Uint8Array)}:${items[2] as number}` };
   return kind === 8 ? { kind, use: "" } : undefined;
 }
@@ -170,10 +171,10 @@ function opened(o: Oracle, g: GateActor): void {
   collect(o, g);
   const last = book.next - 1;
   const said = book.written.has(last) ? useIn(book.written.get(last)!) : undefined;
-  if (said === undefined || (said.kind !== 1 && said.kind !== 4) || last <= book.explained) { o.broken("I3", `${g.name} opened without a record of its own`); return; }
+  if (said === undefined || (said.kind !== 1 && said.kind !== 2 && said.kind !== 4) || last <= book.explained) { o.broken("I3", `${g.name} opened without a record of its own`); return; }
   book.explained = last;
   book.openings.set(said.use, (book.openings.get(said.use) ?? 0) + 1);
-  note(o, said.kind === 1 ? "opened" : "reopened");
+  note(o, said.kind === 4 ? "reopened" : "opened");
   const known = before.get(said.use);
   if (said.kind === 1 && known !== undefined) o.broken("I2", `${g.name} finished ${said.use} twice`);
   if (said.kind === 4 && !(known?.outcome === "not_turned" || (known?.outcome === "unknown" && known.reopened === 0 && g.index !== 2))) {

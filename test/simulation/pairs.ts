@@ -6,33 +6,36 @@
  * Both in one world would be a weaker count: a fault at gate 0 and a handover at gate 3 an hour later have nothing to do with
  * each other, and nearly every world has nearly everything. A minute is the time in which a tap is torn, resumed and ended.
  */
+import { joinings } from "./joined.js";
 import { faultKinds } from "./plan.js";
 
-export const features = [
+export const features: readonly string[] = [
   "profile A", "profile B", "ticket", "coupons", "prepaid", "pass", "exit", "certificate asked for", "certificate known", "resume", "inquire", "handover", "finished elsewhere", "reversal",
   "reopened", "refused by status", "status changed", "new configuration", "renewal", "two handsets", "copied handset", "rolled-back handset", "liar", "refresh", "report", "closed", "reboot", "days pass",
   "outage", "host restored", "gate's twin", "disk store", "flash store", "no sensor", "no clock", "clock off", "weak random",
-] as const;
-export type Feature = (typeof features)[number];
+  ...joinings.flatMap((j) => j.features),
+];
 
-/** Features and kinds of faults; a pair is named by two of these, the earlier one first. */
+/** strings and kinds of faults; a pair is named by two of these, the earlier one first. */
 export const names: readonly string[] = [...features, ...new Set(faultKinds.map((k) => k.kind))];
 const numberOf = new Map(names.map((name, i) => [name, i]));
 
-/** The place of what concerns everybody. Pairs are made while `counts` says so: while faults strike. */
-export const everywhere = "everywhere";
+/** The place of what concerns everybody. */
+const everywhere = "everywhere";
+const placesOr = (places: readonly string[]): readonly string[] => (places.length === 0 ? [everywhere] : places);
 const togetherUs = 60e6;
 
 export interface Pairs {
-  /** It happened now, at these places. */
+  /** It happened now, at these places; without any, everywhere. */
   happened(what: string, ...places: readonly string[]): void;
   /** It is so from now on, until `ends`. */
-  begins(what: Feature, ...places: readonly string[]): void;
-  ends(what: Feature, ...places: readonly string[]): void;
+  begins(what: string, ...places: readonly string[]): void;
+  ends(what: string, ...places: readonly string[]): void;
   /** Pairs that met, as `a + b`. */
   met(): string[];
 }
 
+/** Pairs are made while `counts` says so: while faults strike. */
 export function makePairs(now: () => number, counts: () => boolean): Pairs {
   const here = new Map<string, Map<number, number>>();
   const found = new Set<number>();
@@ -50,14 +53,14 @@ export function makePairs(now: () => number, counts: () => boolean): Pairs {
   const put = (what: string, places: readonly string[], untilUs: number): void => {
     const number = numberOf.get(what);
     if (number === undefined) throw new Error(`nobody counts ${what}: add it to the features`);
-    if (places.includes(everywhere)) for (const list of here.values()) meet(number, list);
+    if (places.length === 0) for (const list of here.values()) meet(number, list);
     else for (const place of [...places, everywhere]) meet(number, at(place));
-    for (const place of places) at(place).set(number, Math.max(untilUs, at(place).get(number) ?? 0));
+    for (const place of placesOr(places)) at(place).set(number, Math.max(untilUs, at(place).get(number) ?? 0));
   };
   return {
     happened: (what, ...places) => put(what, places, now() + togetherUs),
     begins: (what, ...places) => put(what, places, Infinity),
-    ends: (what, ...places) => { for (const place of places) at(place).set(numberOf.get(what)!, now() + togetherUs); },
+    ends: (what, ...places) => { for (const place of placesOr(places)) at(place).set(numberOf.get(what)!, now() + togetherUs); },
     met: () => [...found].map((n) => nameOfPair(names[Math.floor(n / names.length)]!, names[n % names.length]!)),
   };
 }

@@ -3,12 +3,13 @@
  * drawn from a seed, written as JSON, shrunk element by element, and replayed. A fault names its place by logical
  * occurrence (the 7th write to gate 1's journal), not by time, so that taking one out does not move the others.
  */
+import { joinings, type Joining } from "./joined.js";
 import { makeDraw, type Draw } from "./random.js";
 
 export interface Action {
   /** Virtual milliseconds from the beginning of the safety phase. */
   at: number;
-  do: ActionKind;
+  do: string;
   /** Handset or gate it concerns, and one more number whose meaning is the action's. */
   handset: number; gate: number; arg: number;
 }
@@ -22,6 +23,7 @@ export interface Fault { point: string; n: number; kind: string; arg: number }
 export interface GateConfig {
   /** A disk unless it says flash. */
   store?: "flash";
+  scanner?: boolean;
   battery: "good" | "dead"; random: "good" | "repeats" | "constant" | "counts"; driftPpm: number; offsetSeconds: number;
 }
 export interface Config {
@@ -30,6 +32,9 @@ export interface Config {
   handsets: number[];
   /** Percent of holders' answers that are lies; clones always lie. */
   lies: number;
+  /** Who joined this world (`joined.ts`), and what they need to know. */
+  with?: string[];
+  foundLate?: boolean;
 }
 export interface Plan { seed: number; config: Config; workload: Action[]; faults: Fault[] }
 
@@ -37,7 +42,7 @@ export const gatesCount = 4;
 export const handsetsCount = 6;
 
 /** Where a kind of fault can strike, how often at least and at most where it is switched on, and among how many occurrences. */
-interface Kind { kind: string; points: readonly string[]; rate: readonly [number, number]; among: number; most: number }
+export interface Kind { kind: string; points: readonly string[]; rate: readonly [number, number]; among: number; most: number }
 const gates = [0, 1, 2, 3].map((n) => `gate${n}`);
 const lines = gates.flatMap((g) => [`${g}/up`, `${g}/down`]);
 const journals = gates.map((g) => `${g}/journal`);
@@ -46,7 +51,7 @@ const keyFiles = gates.map((g) => `${g}/keys`);
 const handsets = [0, 1, 2, 3, 4, 5].map((n) => `handset${n}`);
 const posts = [...gates, ...handsets].map((x) => `${x}/post`);
 
-export const faultKinds: readonly Kind[] = [
+const ownKinds: readonly Kind[] = [
   { kind: "lost_byte", points: lines, rate: [0.01, 0.15], among: 60, most: 6 },
   { kind: "flip", points: lines, rate: [0.01, 0.15], among: 60, most: 6 },
   { kind: "burst", points: lines, rate: [0.01, 0.15], among: 60, most: 6 },
@@ -78,18 +83,33 @@ export const faultKinds: readonly Kind[] = [
   { kind: "key_cut", points: keyFiles, rate: [0.1, 0.5], among: 15, most: 3 },
 ];
 
+export const faultKinds: readonly Kind[] = [...ownKinds, ...joinings.flatMap((j) => j.faults)];
+
 /** The plan of a seed. */
 export function drawPlan(seed: number): Plan {
   const draw = makeDraw(`plan ${seed}`);
   const config = drawConfig(draw);
-  const plan = { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config) };
-  return widen(makeDraw(`wide ${seed}`), plan);
+  const plan = { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config, ownKinds) };
+  widen(makeDraw(`wide ${seed}`), plan);
+  for (const joining of joinings) joinIn(makeDraw(`${joining.name} ${seed}`), plan, joining);
+  return plan;
 }
 
 /** What few worlds have, from a stream of its own: each takes some of it, none all. */
-function widen(draw: Draw, plan: Plan): Plan {
+function widen(draw: Draw, plan: Plan): void {
   if (draw.chance(0.4)) for (const gate of plan.config.gates) if (draw.chance(0.5)) gate.store = "flash";
-  return plan;
+}
+
+/** Its actions fall between those that were there. */
+function joinIn(draw: Draw, plan: Plan, joining: Joining): void {
+  if (!joining.equip(draw, plan.config)) return;
+  plan.config.with = [...(plan.config.with ?? []), joining.name];
+  const ends = plan.workload.at(-1)!.at;
+  const more = joining.actions.flatMap((x) => Array.from({ length: draw.between(1, x.most) }, (): Action => ({
+    at: draw.between(0, ends), do: x.do, handset: draw.pick(plan.config.handsets), gate: draw.below(gatesCount), arg: draw.word(),
+  })));
+  plan.workload = [...plan.workload, ...more].sort((a, b) => a.at - b.at);
+  plan.faults.push(...drawFaults(draw, plan.config, joining.faults));
 }
 
 function drawConfig(draw: Draw): Config {
@@ -124,9 +144,9 @@ function drawWorkload(draw: Draw, config: Config): Action[] {
   return actions;
 }
 
-function drawFaults(draw: Draw, config: Config): Fault[] {
+function drawFaults(draw: Draw, config: Config, kinds: readonly Kind[]): Fault[] {
   const faults: Fault[] = [];
-  for (const k of faultKinds) {
+  for (const k of kinds) {
     if (!draw.chance(0.3)) continue;
     const rate = k.rate[0] * (k.rate[1] / k.rate[0]) ** (draw.below(1000) / 1000);
     for (const point of k.points) {

@@ -10,8 +10,9 @@ import { boot, powerOff, soon, withPower, type GateActor } from "./gate.js";
 import { answerOf, approach, kill, leave, rollBack, talk, type HandsetActor } from "./handset.js";
 import { dumpOf, startHostActor, type Dump } from "./host.js";
 import { checkEnd } from "./model.js";
+import { shownProducts } from "./scanner.js";
 import type { Violation } from "./oracle.js";
-import { everywhere, type Feature } from "./pairs.js";
+import { joinedIn, joinings } from "./joined.js";
 import type { Action, Plan } from "./plan.js";
 import { drained } from "./schedule.js";
 import { addGate, addHandset, gateKinds, type World } from "./world.js";
@@ -69,7 +70,7 @@ async function until(world: World, seconds: number): Promise<void> {
 
 async function warmUp(world: World): Promise<void> {
   const honest = world.handsets[world.plan.config.handsets[0]!]!;
-  if (world.plan.config.lies > 0) world.pairs.begins("liar", everywhere);
+  if (world.plan.config.lies > 0) world.pairs.begins("liar");
   tap(world, honest, world.gates[world.plan.seed % 4]!, world.plan.seed);
   await until(world, 20);
 }
@@ -110,19 +111,20 @@ async function act(world: World, a: Action): Promise<void> {
     case "roll_back": rollBack(h); break;
     case "revoke": case "suspend": await changeStatus(world, h, a); break;
     case "configure": await reconfigure(world, g, a.arg); break;
-    case "travel": await until(world, [3600, 4 * 3600, 86_400, 8 * 86_400, 16 * 86_400, 40 * 86_400][a.arg % 6]!); world.pairs.happened("days pass", everywhere); break;
+    case "travel": await until(world, [3600, 4 * 3600, 86_400, 8 * 86_400, 16 * 86_400, 40 * 86_400][a.arg % 6]!); world.pairs.happened("days pass"); break;
     case "outage": outage(world, (a.arg % 300) * 1000); break;
     case "restore_host": await backUpOrRestore(world); break;
     case "steal_key": steal(world, g); break;
     case "reboot": if (g.terminal !== undefined) { world.pairs.happened("reboot", g.name); powerOff(g, a.arg % 20_000); } break;
     case "close": if (g.terminal !== undefined) { world.pairs.happened("closed", g.name); withPower(g, () => { closeNow(g.terminal!); world.oracle.polled(g); }); soon(g); } break;
+    default: await joinings.find((j) => j.actions.some((x) => x.do === a.do))!.act(world, a);
   }
 }
 
 function outage(world: World, forMs: number): void {
   world.host.down = true;
-  world.pairs.begins("outage", everywhere);
-  world.schedule.afterMs(forMs, () => { world.host.down = false; world.pairs.ends("outage", everywhere); });
+  world.pairs.begins("outage");
+  world.schedule.afterMs(forMs, () => { world.host.down = false; world.pairs.ends("outage"); });
 }
 
 /** A copy of this handset taps half the time, where there is one. */
@@ -133,7 +135,7 @@ function copyOrSelf(world: World, h: HandsetActor, luck: number): HandsetActor {
 
 /** Any value but the reserve. */
 function valueFor(h: HandsetActor, luck: number): WalletValue {
-  const usable = h.wallet.values.filter((v) => v.name !== "reserve");
+  const usable = h.wallet.values.filter((v) => v.name !== "reserve" && !shownProducts.includes(v.name));
   return usable[luck % usable.length]!;
 }
 
@@ -149,11 +151,11 @@ function tap(world: World, h: HandsetActor, g: GateActor, luck: number): void {
   noteTap(world, h, g, v);
 }
 
-const sorts: Record<string, Feature> = { ticket: "ticket", coupon: "coupons", card: "prepaid", pass: "pass" };
+const sorts: Record<string, string> = { ticket: "ticket", coupon: "coupons", card: "prepaid", pass: "pass" };
 /** What this tap makes use of. */
 function noteTap(world: World, h: HandsetActor, g: GateActor, v: WalletValue): void {
   const places = [h.name, g.name];
-  const uses: Feature[] = [h.wallet.profile === "B" ? "profile B" : "profile A", sorts[v.value.kind]!];
+  const uses = [h.wallet.profile === "B" ? "profile B" : "profile A", sorts[v.value.kind]!];
   if (h.wallet.intent === intent.resume) uses.push("resume");
   if (h.wallet.intent === intent.inquire) uses.push("inquire");
   if (h.rolledBack) uses.push("rolled-back handset");
@@ -196,13 +198,13 @@ function report(world: World, h: HandsetActor, v: WalletValue): void {
 async function changeStatus(world: World, h: HandsetActor, a: Action): Promise<void> {
   const c = world.host.context;
   const id = hex(valueFor(h, a.arg).value.valueId);
-  world.pairs.begins("status changed", everywhere);
+  world.pairs.begins("status changed");
   await transact(c.db, async (tx) => { await audit(tx, "operator", `${id} ${a.do}`, c.now()); await setStatus(c, tx, id, a.do === "revoke" ? "revoked" : "suspended"); });
 }
 
 async function reconfigure(world: World, g: GateActor, luck: number): Promise<void> {
   const c = world.host.context;
-  world.pairs.happened("new configuration", everywhere);
+  world.pairs.happened("new configuration");
   await transact(c.db, async (tx) => {
     const t = await tx.selectFrom("terminal").select(["terminal_id", "settings"]).where("name", "=", `gate${g.index}`).executeTakeFirstOrThrow();
     const settings = { ...(JSON.parse(t.settings) as object), resumeSeconds: [60, 600, 3600][luck % 3]!, passageMs: [3000, 8000][luck % 2]! };
@@ -216,7 +218,7 @@ async function backUpOrRestore(world: World): Promise<void> {
   const dump = backups.get(world);
   if (dump === undefined) { backups.set(world, await dumpOf(world.host.context)); return; }
   world.desk.struck("host_restored", "host");
-  world.pairs.begins("host restored", everywhere);
+  world.pairs.begins("host restored");
   const before = world.host;
   world.host = await startHostActor({ schedule: world.schedule, utc: world.utc, draw: world.draw("host"), keys: before.context.keys, dump });
   await markRestored(world.host.context);
@@ -242,6 +244,7 @@ async function heal(world: World): Promise<void> {
   for (const h of world.handsets) leave(h);
   for (const g of world.gates) if (g.stolen) { powerOff(g, -1); g.gone = true; }
   await until(world, 70);
+  for (const joined of joinedIn(world)) await joined.heal?.(world);
   for (const g of world.gates) if (!g.stolen && g.terminal !== undefined) powerOff(g, 100);
   for (const g of world.gates) { g.aheadSeconds = 0; (g.config as { battery: string }).battery = "good"; (g.config as { random: string }).random = "good"; (g.config as { driftPpm: number }).driftPpm = 0; }
   await until(world, 5);
@@ -251,7 +254,7 @@ async function heal(world: World): Promise<void> {
 /** Everybody is on the network until the host has everything and each gate has its news, or the stated time is over. */
 async function drainAll(world: World): Promise<void> {
   const begun = world.schedule.nowUs;
-  const honest = world.gates.filter((g) => !g.stolen && !g.impersonated);
+  const honest = world.gates.filter((g) => !g.gone && !g.impersonated);
   const done = (g: GateActor): boolean => g.terminal !== undefined && g.terminal.confirmed + 1 === g.terminal.journal.next && g.sync!.outstanding.talk === undefined && g.sync!.nextPullMs > g.terminal.board.clock.monotonicMs();
   do {
     for (const g of honest) { g.talksOnly = true; online(world, g, 2); }
@@ -261,7 +264,7 @@ async function drainAll(world: World): Promise<void> {
 }
 
 function checkDrained(world: World, g: GateActor): void {
-  if (g.stolen || g.impersonated) return;
+  if (g.gone || g.impersonated) return;
   const t = g.terminal;
   if (t === undefined) { world.oracle.broken("I12", `${g.name} is still off`); return; }
   if (t.outOfService !== "") { world.oracle.broken("I12", `${g.name} stays out of service: ${t.outOfService}`); return; }
@@ -273,7 +276,7 @@ async function liveness(world: World): Promise<void> {
     if (h.clone || h.copied || !world.plan.config.handsets.includes(h.index)) continue;
     const reserve = h.wallet.values.find((v) => v.name === "reserve")!;
     // A gate that a thief spoke for is suspended until an operator sorts it out (`trust.md`, anti-cloning): nothing is promised of it.
-    const gate = [0, 1, 2, 3].map((n) => world.gates[(world.plan.seed + h.index + n) % 4]!).find((g) => !g.impersonated);
+    const gate = [0, 1, 2, 3].map((n) => world.gates[(world.plan.seed + h.index + n) % 4]!).find((g) => !g.impersonated && !g.gone);
     if (gate === undefined) return;
     refresh(world, h, reserve);
     await until(world, 2);

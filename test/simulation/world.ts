@@ -11,7 +11,7 @@ import { makeHandsetActor, nameOf, walk, type HandsetActor } from "./handset.js"
 import { startHostActor, type HostActor, type HostOptions } from "./host.js";
 import { makeLine } from "./line.js";
 import { makeOracle, type Oracle } from "./oracle.js";
-import { everywhere, makePairs, names, type Pairs } from "./pairs.js";
+import { makePairs, names, type Pairs } from "./pairs.js";
 import { makeDesk, type Desk, type Plan } from "./plan.js";
 import { makeDraw, type Draw } from "./random.js";
 import { makeSchedule, type Schedule } from "./schedule.js";
@@ -110,7 +110,7 @@ export function addGate(world: World, index: number, kind: GateKind, stolen = fa
   if (!kind.hasSensor) world.pairs.begins("no sensor", name);
   if (gate.config.random !== "good") world.pairs.begins("weak random", name);
   if (gate.config.driftPpm !== 0 || gate.config.offsetSeconds !== 0) world.pairs.begins("clock off", name);
-  if (stolen) world.pairs.begins("gate's twin", everywhere);
+  if (stolen) world.pairs.begins("gate's twin");
   return gate;
 }
 
