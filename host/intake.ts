@@ -239,7 +239,7 @@ function useOf(c: Context, p: Proven, merchant: string, source: Use["source"], r
 
 // ---- beacons and reversals --------------------------------------------------------------------------------------------------
 
-/** One-way class: at most one use a step, proved by the value's key over (value, action, step, zone). */
+/** One-way class: at most one use a step, proved by the value's key over (value, action, step, zone). Whoever leaves takes nothing. */
 async function settleBeacon(c: Context, tx: Tx, t: TerminalRow, e: BeaconEntry): Promise<string | undefined> {
   const beacon = decodeBeacon(e.beacon);
   const claims = beacon === undefined ? undefined : decodeValue(beacon.value.claims);
@@ -250,8 +250,9 @@ async function settleBeacon(c: Context, tx: Tx, t: TerminalRow, e: BeaconEntry):
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
   if ((product.flags & flag.oneWay) === 0 || product.unit !== unit.uses) return "the value is not for the one-way class";
   if (!(JSON.parse(t.kinds) as string[]).includes(product.kind) || !(JSON.parse(t.zones) as number[]).includes(beacon.zone)) return "the terminal was not certified for this kind or zone";
-  const counted = await tx.selectFrom("value_use").select((w) => w.fn.countAll<number>().as("n")).where("value_id", "=", value.value_id).where("state", "=", "finished").executeTakeFirstOrThrow();
-  const before = Math.min(Number(counted.n), Math.max(0, product.most - 1));
+  if (beacon.action === action.exit) return undefined;
+  const counted = await tx.selectFrom("value_use").select(sql<number>`coalesce(sum(json_extract(content, '$.amount')), 0)`.as("units")).where("value_id", "=", value.value_id).where("state", "=", "finished").executeTakeFirstOrThrow();
+  const before = Math.min(Number(counted.units), Math.max(0, product.most - 1));
   const answer = await recordUse(tx, {
     useId: toHex(digest16(c.crypto, e.beacon)), valueId: value.value_id, counter: 0, previous: "", terminal: t.terminal_id, tap: 0, merchant: t.merchant_id, issuer: product.issuer_id, amount: 1,
     before, after: before + 1, at: e.at, quality: e.quality, acknowledged: false, source: "journal", oneWayStep: beacon.step, evidence: toHex(e.beacon), finisher: t.terminal_id,

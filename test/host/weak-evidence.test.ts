@@ -10,7 +10,7 @@ import { beaconToSign } from "../../protocol/session/oneway.js";
 import { mac8 } from "../../protocol/session/transcript.js";
 import { encodeBeacon } from "../../protocol/wire/message-b.js";
 import type { Entry } from "../../protocol/wire/entry.js";
-import { acknowledgementToSign, encodeFinishedB, encodeReceipt, type Receipt } from "../../protocol/wire/receipt.js";
+import { acknowledgementToSign, action, encodeFinishedB, encodeReceipt, type Receipt } from "../../protocol/wire/receipt.js";
 import { decodeSignedClaims } from "../../protocol/wire/sync.js";
 import { digest16 } from "../../protocol/wire/value.js";
 import { concert, crypto, enrolBox, gateOf, holder, journal, newSecret, openShop, openWorld, sync, ten, use, type Box, type Held, type World } from "./world.js";
@@ -32,9 +32,28 @@ const cases = async (): Promise<number> => (await x.context.db.selectFrom("doubl
 const listed = async (): Promise<number> => (await x.context.db.selectFrom("issued").select("status").executeTakeFirst())!.status;
 
 describe("beacons", () => {
-  const shown = (v: Held, step: number, zone = 1, signer = v.secret): Entry => ({
-    kind: "beacon", valueId: v.valueId, step, zone, action: 1, expires: 0, at: x.machine.now(), quality: 2,
-    beacon: encodeBeacon({ value: decodeSignedClaims(v.delivered.value)!, action: 1, step, zone, proof: crypto.sign(signer, beaconToSign(v.valueId, 1, step, zone)) }),
+  const shown = (v: Held, step: number, zone = 1, signer = v.secret, act: number = action.enter): Entry => ({
+    kind: "beacon", valueId: v.valueId, step, zone, action: act, expires: 0, at: x.machine.now(), quality: 2,
+    beacon: encodeBeacon({ value: decodeSignedClaims(v.delivered.value)!, action: act, step, zone, proof: crypto.sign(signer, beaconToSign(v.valueId, act, step, zone)) }),
+  });
+  const left = (v: Held, step: number): Entry => shown(v, step, 1, v.secret, action.exit);
+  test.each([["by code", 100], ["by code, in the same quarter of a minute", 101]])("leaving %s takes nothing, whoever comes first, and is nobody's double use", async (_name, step) => {
+    const { value } = await holder(x, "aiko", "pass");
+    const [entrance, exit] = [await enrolBox(x), await enrolBox(x)];
+    journal(exit, left(value, 101));
+    journal(entrance, shown(value, step));
+    await sync(x, exit);
+    await sync(x, entrance);
+    expect([await earned(), await cases(), await listed(), await incidents()]).toEqual([2700, 0, 0, []]);
+  });
+  test("a code's share is that of the next unit: taps that took nothing are not counted", async () => {
+    await addProduct(x.context, { ...concert, product: "three", kind: "coupon", sort: "coupons", most: 3, price: 1000, merchantShare: 10_000, oneWay: true });
+    const { value } = await holder(x, "aiko", "three");
+    const box = await enrolBox(x);
+    const entered = use(x, box, value, undefined);
+    journal(box, entered.entry, use(x, box, value, entered, { action: action.exit, amount: 0 }).entry, shown(value, 100));
+    await sync(x, box);
+    expect([await earned(), await incidents()]).toEqual([667, []]);
   });
   test("one counts; the same one photographed at another gate is told and earns nothing", async () => {
     const { value } = await holder(x, "aiko", "pass");
