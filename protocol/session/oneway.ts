@@ -74,12 +74,12 @@ function fresh(beacon: Beacon, value: Value, given: Given): Verdict {
   return verdict(given.book.beaconSeen(value.valueId, beacon.step) ? refusal.already_used : 0, given.at);
 }
 
-/** Each (value, step) once, a single ticket once, and a value once per zone until an exit or the rule's interval. */
+/** Each (value, step) once, a single ticket in once, and a value once per zone until an exit or the rule's interval. */
 function once(beacon: Beacon, value: Value, s: VerifierSettings, given: Given): Verdict {
   const notice = given.book.notice(value.valueId, today(given));
   const last = given.book.lastBeacon(value.valueId, beacon.zone);
   const used = notice === undefined ? 0 : notice.counter + notice.beaconUses;
-  if (value.most === 1 && used > 0) return verdict(refusal.already_used, notice!.lastAt);
+  if (value.most === 1 && used > 0 && beacon.action !== action.exit) return verdict(refusal.already_used, notice!.lastAt);
   if (s.zones.indexOf(beacon.zone) < 0) return verdict(refusal.wrong_zone, 0);
   const amount = beacon.action === action.exit ? 0 : 1;
   const code = evaluate(value, {

@@ -54,6 +54,16 @@ describe("how often", () => {
     tapOnce(tapped, gate);
     expect(scan(gate, shown(tapped))).toBe(refusal.already_used);
   });
+  test("who entered with a single ticket leaves by code, once, and does not come back", () => {
+    const gate = scanner();
+    const hand = code();
+    expect(scan(gate, shown(hand))).toBe(0);
+    gate.verifier.settings.want = { ...gate.verifier.settings.want, action: 2, amount: 0 };
+    expect(scan(gate, shown(hand, start + 60, { action: 2 }), { at: start + 60 })).toBe(0);
+    expect(scan(gate, shown(hand, start + 90, { action: 2 }), { at: start + 90 })).toBe(refusal.pass_back);
+    gate.verifier.settings.want = { ...gate.verifier.settings.want, action: 1, amount: 1 };
+    expect(scan(gate, shown(hand, start + 120), { at: start + 120 })).toBe(refusal.already_used);
+  });
   test("a photographed code of a single ticket opens nothing where the first one did", () => {
     const gate = scanner();
     const photo = shown(code());
