@@ -144,6 +144,7 @@ function receiptIn(items: unknown[]): unknown[] {
 /** What an entry says of a rare way that a use went. */
 function notePair(g: GateActor, items: unknown[]): void {
   if (items[0] === 1 && receiptIn(items)[6] === 2) g.world.pairs.happened("exit", g.name, ...g.world.handsets.filter((h) => h.meeting?.gate === g).map((h) => h.name));
+  if (items[0] === 2 && items[5] === 2) g.world.pairs.happened("exit", g.name);
   if (items[0] === 1 && items[4] === false) g.world.pairs.happened("finished elsewhere", g.name);
   if (items[0] === 4) g.world.pairs.happened("reopened", g.name);
   if (items[0] === 5) g.world.pairs.happened("reversal", g.name);

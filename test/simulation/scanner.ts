@@ -86,7 +86,7 @@ async function check(world: World, r: Reading): Promise<void> {
   const books = new Map((await r.rows<{ use_id: string; journal: number; one_way: number }>("select use_id, journal, one_way from value_use where one_way = 1")).map((u) => [u.use_id, u]));
   const taken = new Set<string>();
   for (const g of world.gates) {
-    const seen = new Set<string>();
+    const [seen, entered] = [new Set<string>(), new Set<string>()];
     for (const [sequence, entry] of world.oracle.gates.get(g.name)!.written) {
       const items = decode(entry, { useMaps: true }) as unknown[];
       if (items[0] !== 2) continue;
@@ -95,8 +95,10 @@ async function check(world: World, r: Reading): Promise<void> {
       if (seen.has(use)) r.fail("I2", `${g.name} took the code ${use} twice`);
       seen.add(use);
       if (items[5] === action.exit) continue;
-      const single = r.issued.get(value)?.uses === 1 && r.finished.some((f) => f.gate === g.name && f.receipt.value === value);
-      if (single || (r.issued.get(value)?.uses === 1 && [...seen].filter((x) => x.startsWith(value)).length > 1)) r.fail("I2", `${g.name} took the single ticket ${value} twice`);
+      const tapped = r.finished.some((f) => f.gate === g.name && f.receipt.value === value && f.receipt.amount > 0);
+      const isSingle = r.issued.get(value)?.uses === 1;
+      if (isSingle && (tapped || entered.has(value))) r.fail("I2", `${g.name} took the single ticket ${value} twice`);
+      entered.add(value);
       const id = createHash("sha256").update(items[1] as Uint8Array).digest("hex").slice(0, 32);
       if (r.isHeard(g, sequence) && !books.has(id)) r.fail("I1", `the books lack the code ${use} that ${g.name} took`);
       taken.add(id);
