@@ -98,8 +98,25 @@ export function mayBeClear(code: number): boolean {
 /** `help` as it travels: index into this list. */
 export const helpers = ["nobody", "staff", "holder", "issuer", "provider", "host"] as const;
 
+// ---- the same, one digit a code, for machines that show no text ---------------------------------------------------------
+
+const lightNames = ["red", "amber", "yellow", "blue"] as const;
+const toneNames = ["", "l", "l-l", "l-l-l", "l-h"] as const;
+const lights = "00100110001000222222202222233";
+const tones = "03132112231322222221222222244";
+const helps = "01012002230342122150032102211";
+
+/** Light and tone of a code; of 0 those of an accepted value. */
+export function lightOf(code: number): Refusal["light"] | "green" {
+  return code === 0 ? accepted.light : lightNames[digit(lights, code)]!;
+}
+export function toneOf(code: number): string {
+  return code === 0 ? accepted.tone : toneNames[digit(tones, code)]!;
+}
 /** The number that travels for the `help` of a code. */
 export function helpNumber(code: number): number {
-  const row = refusals[code];
-  return row === undefined ? 0 : helpers.indexOf(row.help);
+  return digit(helps, code);
+}
+function digit(digits: string, code: number): number {
+  return code < digits.length ? digits.charCodeAt(code) - 48 : 0;
 }

@@ -1,19 +1,16 @@
 /**
- * What a terminal was given and must not lose or take back: its identity, whom it trusts, certificate, configuration,
- * status list, and the numbers that only rise. All of it lives in cells and is written before it is used
- * (`trust.md` §2, anti-rollback).
+ * What a terminal was given under signatures and must not lose or take back: whom it trusts, certificate, configuration,
+ * status list. All of it lives in cells and is written before it is used (`trust.md` §2, anti-rollback).
  */
 import type { Board } from "./board.js";
-import { openCells, readCell, roomForCell, writeCell, type Cells } from "./journal/cells.js";
-import type { Role } from "./role/role.js";
+import { openCells, readCell, roomForCell, writeCell } from "./journal/cells.js";
+import { bytesOf, keepStatus, readNumbers, readStatus, type Kept } from "./kept.js";
 import { decodeTrust, encodeTrust, makeTrust, providerKeys, signersFor, takeObject, type Trust } from "./sync/trust.js";
 import type { Crypto } from "../protocol/crypto/crypto.js";
 import { limits } from "../protocol/limits.js";
-import type { HeldCertificate, KnownTerminal, Ladder } from "../protocol/session/book.js";
-import type { TakingLimits, VerifierSettings } from "../protocol/session/events.js";
+import { refusals } from "../protocol/refusal.js";
 import { profileA } from "../protocol/session/profile-a.js";
 import { profileB } from "../protocol/session/profile-b.js";
-import type { GroupKeys } from "../protocol/session/transcript.js";
 import { copy, equal, hex } from "../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, terminalToSign, type SignedClaims } from "../protocol/wire/certificate.js";
 import { done, finish, readArray, readBytes, readUint, reader, writeArray, writeBytes, writeInt, writer } from "../protocol/wire/cbor.js";
@@ -21,42 +18,16 @@ import { decodeSigned, openSigned } from "../protocol/wire/signed.js";
 import { decodeGroupKeys, encodeGroupKeys } from "../protocol/wire/group-keys.js";
 import { decodeSignedClaims } from "../protocol/wire/sync.js";
 import { readList } from "../protocol/wire/lists.js";
-import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList, type Configuration } from "../protocol/wire/trust.js";
+import { applyDelta, bitsDigest, decodeConfiguration, decodeStatusDelta, decodeStatusList } from "../protocol/wire/trust.js";
 
-export interface Setup {
-  readonly cells: Cells;
+export interface Setup extends Kept {
   readonly crypto: Crypto;
   trust: Trust;
-  /** Empty until the terminal is enrolled. */
-  terminalId: Uint8Array;
-  certificate: HeldCertificate | undefined;
-  group: GroupKeys | undefined;
-  configuration: Configuration | undefined;
-  /** Highest number of a configuration ever held: also when the key that signed it is no longer believed. */
-  configurationNumber: number;
-  /** Number of the status list held, 0 for none, and its unpacked bits. */
-  listNumber: number;
-  statusBits: Uint8Array | undefined;
-  /** When the host last said that configuration and list are the newest: UTC seconds. */
-  pulledAt: number;
-  /** Latest time that is surely past. */
-  timeFloor: number;
-  /** Journal entries up to here are confirmed by the host. */
-  confirmed: number;
-  /** Envelope numbers up to here may be in use. */
-  sequenceCeiling: number;
-  renewalCounter: number;
-  /** Terminals of the same operator by certificate id and by terminal id, this one's older certificates included. */
-  terminals: Record<string, KnownTerminal>;
   terminalsNumber: number;
   /** Signed objects that contradict each other, for the host; and those told in this boot. */
   incidents: { what: string; first: Uint8Array; second: Uint8Array }[];
   contradictions: Uint8Array[];
 }
-
-const noBytes = new Uint8Array(0);
-/** Without clock only objects this far above the floor are taken at once. */
-const floorJumpSeconds = 400 * 86400;
 
 /** Reads everything back. A terminal that was never enrolled has an empty `terminalId`. */
 export function openSetup(board: Board): Setup {
@@ -67,6 +38,8 @@ export function openSetup(board: Board): Setup {
     cells: cells, crypto: crypto, trust: orEmpty(crypto, trust === undefined ? undefined : decodeTrust(crypto, trust)), terminalId: bytesOf(cells, "terminal"), certificate: undefined,
     group: undefined, configuration: undefined, configurationNumber: 0, listNumber: 0, statusBits: undefined, pulledAt: 0, timeFloor: 0, confirmed: 0, sequenceCeiling: 0, renewalCounter: 0, terminals: {},
     terminalsNumber: 0, incidents: [], contradictions: [],
+    profiles: () => (s.group === undefined ? [profileA] : [profileA, profileB]), keysFor: (role) => providerKeys(s.trust, role),
+    certifiedMost: () => (s.certificate === undefined ? 0 : s.certificate.decoded.most), textOf: (code) => refusals[code]!.english,
   };
   const certificate = decodeSignedClaims(bytesOf(cells, "certificate"));
   if (certificate !== undefined) holdCertificate(s, certificate);
@@ -86,50 +59,8 @@ function numberIn(configuration: Uint8Array): number {
   return x === undefined ? 0 : x.number;
 }
 
-function bytesOf(cells: Cells, name: string): Uint8Array {
-  const bytes = readCell(cells, name);
-  return bytes === undefined ? noBytes : bytes;
-}
-
 function orEmpty(crypto: Crypto, trust: Trust | undefined): Trust {
   return trust === undefined ? makeTrust(crypto, "", new Uint8Array(33), new Uint8Array(33)) : trust;
-}
-
-function readNumbers(s: Setup): void {
-  const r = reader(bytesOf(s.cells, "numbers"));
-  readArray(r, 5);
-  const numbers = [readUint(r), readUint(r), readUint(r), readUint(r), readUint(r)];
-  if (!done(r)) return;
-  s.pulledAt = numbers[0]!; s.timeFloor = numbers[1]!; s.confirmed = numbers[2]!; s.sequenceCeiling = numbers[3]!; s.renewalCounter = numbers[4]!;
-}
-
-/** Writes the numbers that only rise. */
-export function keepNumbers(s: Setup): void {
-  const w = writer();
-  writeArray(w, 5);
-  for (const n of [s.pulledAt, s.timeFloor, s.confirmed, s.sequenceCeiling, s.renewalCounter]) writeInt(w, n);
-  writeCell(s.cells, "numbers", finish(w));
-}
-
-function readStatus(s: Setup): void {
-  const r = reader(bytesOf(s.cells, "status"));
-  readArray(r, 2);
-  const number = readUint(r);
-  const bits = readBytes(r);
-  if (!done(r)) return;
-  s.listNumber = number;
-  s.statusBits = bits;
-}
-/** False when this machine has no room for it: then the list held stays, and grows old. */
-function keepStatus(s: Setup, number: number, bits: Uint8Array): boolean {
-  const w = writer();
-  writeArray(w, 2); writeInt(w, number); writeBytes(w, bits);
-  const kept = finish(w);
-  if (!roomForCell(s.cells, "status", kept.length)) return false;
-  writeCell(s.cells, "status", kept);
-  s.listNumber = number;
-  s.statusBits = bits;
-  return true;
 }
 
 function readTerminals(s: Setup): void {
@@ -245,18 +176,6 @@ export function listDigest(s: Setup): Uint8Array {
   return s.statusBits === undefined ? new Uint8Array(8) : bitsDigest(s.crypto, s.statusBits);
 }
 
-/** Not so far above the floor that it must wait for more than one word (`trust.md` §2). */
-export function isPlausible(s: Setup, at: number): boolean {
-  return s.timeFloor === 0 || at < s.timeFloor + floorJumpSeconds;
-}
-
-/** A time that surely has passed; false for one that is not believed. */
-export function raiseFloor(s: Setup, at: number): boolean {
-  if (!isPlausible(s, at)) return false;
-  if (at > s.timeFloor) s.timeFloor = at;
-  return true;
-}
-
 /** Certificates `[kid, claims, signature]` of terminals of the same operator, so that their receipts can be checked. */
 export function keepTerminals(s: Setup, certificates: readonly Uint8Array[], number: number): void {
   const all = keptTerminals(s);
@@ -307,40 +226,3 @@ export function takeGroup(s: Setup, bytes: Uint8Array): boolean {
   s.group = keys;
   return true;
 }
-
-// ---- what the verifier works by -----------------------------------------------------------------------------------------
-
-/** `trust.md` §2: the age of what the host last confirmed. Without a set clock never better than *offline*. */
-export function ladderAt(s: Setup, at: number, quality: number): Ladder {
-  const c = s.configuration;
-  if (c === undefined || s.pulledAt === 0) return "closed";
-  if (quality === 0) return "offline";
-  const age = at - s.pulledAt;
-  if (age <= c.freshSeconds && quality >= 2) return "fresh";
-  if (age <= c.offlineSeconds) return "offline";
-  return age <= c.reducedSeconds ? "reduced" : "closed";
-}
-
-function takingOf(s: Setup): TakingLimits {
-  const c = s.configuration;
-  return { useMost: mostForOneUse(s), usesADay: c === undefined ? 0 : c.usesADay, boxADay: c === undefined ? 0 : c.boxADay };
-}
-
-/** The lower of certificate and configuration, in minor units; nothing where either is missing. */
-export function mostForOneUse(s: Setup): number {
-  if (s.configuration === undefined || s.certificate === undefined) return 0;
-  return Math.min(s.configuration.useMost.amount, s.certificate.decoded.most);
-}
-
-const nothingWanted = { action: 1, kinds: ["none"], amount: 1, currency: undefined };
-
-export function settingsOf(s: Setup, role: Role, board: Board): VerifierSettings {
-  const c = s.configuration;
-  return {
-    role: role.number, certificate: s.certificate, terminalId: s.terminalId, group: s.group, profiles: s.group === undefined ? [profileA] : [profileA, profileB],
-    oneWay: board.scanner !== undefined, want: nothingWanted, taking: takingOf(s), zones: c === undefined ? [] : c.zones, valueKeys: providerKeys(s.trust, "values"),
-    certificateKeys: providerKeys(s.trust, "certificates"), hasSensor: role.hasSensor(board), resumeSeconds: c === undefined ? limits.resumeSeconds : c.resumeSeconds,
-    reopen: c === undefined ? 0 : c.reopen, passageMs: c === undefined ? limits.passageMs : c.passageMs, pendingMax: limits.pendingMax,
-  };
-}
-

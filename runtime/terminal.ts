@@ -12,14 +12,15 @@ import {
   attempt, endService, mark, need, noteTorn, overdueTap, prepareNext, recordRoomBytes, repeats, tell, tidy, timeOf, write,
 } from "./keeping.js";
 import type { Role } from "./role/role.js";
-import { ladderAt, mostForOneUse, settingsOf, type Setup } from "./setup.js";
+import { ladderAt, mostForOneUse, settingsOf, type Kept } from "./kept.js";
+import type { Setup } from "./setup.js";
 import { apply, bookView, makeBook, type BookState } from "./value/book.js";
 import { assert } from "../protocol/assert.js";
-import * as links from "../protocol/link/link.js";
+import { deadline as linkDeadline, makeLink, poll as pollLink, receive, send as sendOver, type Link } from "../protocol/link/link.js";
 import { readBeaconText } from "../protocol/link/beacon.js";
 import type { Medium } from "../protocol/link/media.js";
 import { limits } from "../protocol/limits.js";
-import { accepted, blinkingMax, refusal, refusals } from "../protocol/refusal.js";
+import { blinkingMax, lightOf, refusal, toneOf } from "../protocol/refusal.js";
 import type { Given } from "../protocol/session/book.js";
 import type { Effect, Input, Verifier } from "../protocol/session/events.js";
 import { deadline, makeVerifier, step } from "../protocol/session/verifier.js";
@@ -42,15 +43,15 @@ export interface Stages { greetedMs: number; presentedMs: number; answeredMs: nu
 /** A question to another terminal that is waiting for an answer, or a question of another to this one. */
 export interface HandoverQuestion { owner: Uint8Array; receipt: Uint8Array; proof: Uint8Array }
 
-export interface Terminal {
+export interface Terminal<S extends Kept = Setup> {
   readonly board: Board;
   readonly role: Role;
   readonly medium: Medium;
-  setup: Setup;
+  setup: S;
   journal: Journal;
   book: BookState;
   verifier: Verifier;
-  link: links.Link;
+  link: Link;
   /** Wants in turn, and which is asked for now. */
   wants: Want[];
   /** What people keyed in, in minor units, for a role that is asked. */
@@ -81,12 +82,15 @@ export interface Terminal {
   onEvent: ((e: TerminalEvent) => void) | undefined;
 }
 
+/** Whatever it was set up by. */
+export type AnyTerminal = Terminal<Kept>;
+
 const greetEveryMs = 100;
 /** How long a light and its text stay. */
 const lightMs = 2500;
 
 /** Opens journal and cells and is ready to serve, or out of service with the reason in `outOfService`. */
-export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Setup): Terminal {
+export function makeTerminal<S extends Kept>(board: Board, role: Role, medium: Medium, setup: S): Terminal<S> {
   const book = makeBook(board.crypto);
   book.confirmed = setup.confirmed;
   const journal = openJournal(board.store, board.crypto, (bytes, sequence) => {
@@ -94,8 +98,8 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
     if (entry !== undefined) apply(book, entry, sequence);
   });
   const settings = settingsOf(setup, role, board);
-  const t: Terminal = {
-    board: board, role: role, medium: medium, setup: setup, journal: journal, book: book, verifier: makeVerifier(settings), link: links.makeLink(medium, false),
+  const t: Terminal<S> = {
+    board: board, role: role, medium: medium, setup: setup, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
     wants: [], due: undefined, wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
     lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
   };
@@ -106,7 +110,7 @@ export function makeTerminal(board: Board, role: Role, medium: Medium, setup: Se
 }
 
 /** Looked at before anybody is served; empty when all is well. */
-function whatIsWrong(t: Terminal): string {
+function whatIsWrong(t: AnyTerminal): string {
   if (t.journal.fault !== undefined) return t.journal.fault.message;
   if (t.setup.cells.fault !== undefined) return t.setup.cells.fault.message;
   if (t.setup.confirmed >= t.journal.next) return "The journal is shorter than what the host has confirmed: it was cut or exchanged, call the operator.";
@@ -117,7 +121,7 @@ function noStages(): Stages {
   return { greetedMs: -greetEveryMs, presentedMs: 0, answeredMs: 0, acknowledgedMs: 0, durableMs: 0, openMs: 0 };
 }
 
-function boot(t: Terminal): void {
+function boot(t: AnyTerminal): void {
   tidy(t);
   noteTorn(t, t.journal.torn, "the journal's end was torn");
   noteTorn(t, t.setup.cells.torn, "the end of the cells was torn");
@@ -129,7 +133,7 @@ function boot(t: Terminal): void {
 }
 
 /** New configuration, certificate, keys or status: taken over between taps. */
-export function takeSetup(t: Terminal): void {
+export function takeSetup(t: AnyTerminal): void {
   t.verifier.settings = settingsOf(t.setup, t.role, t.board);
   t.wants = t.setup.configuration === undefined ? [] : t.role.wants(t.setup.configuration, t.due);
   t.wantNumber = 0;
@@ -145,7 +149,7 @@ export type Asked = "asked" | "busy" | "too_much";
  * People key in what the next handset is to pay (U7), or take it back (undefined); `due` in minor units. Unless it answers
  * `asked`, nothing was changed.
  */
-export function ask(t: Terminal, due: number | undefined): Asked {
+export function ask(t: AnyTerminal, due: number | undefined): Asked {
   assert(t.role.isAsked && (due === undefined || (due > 0 && Math.floor(due) === due)), "an amount is keyed in at a till");
   if (t.verifier.state !== "idle" && t.verifier.state !== "greeted") return "busy";
   if (due !== undefined && due > mostForOneUse(t.setup)) return "too_much";
@@ -157,7 +161,7 @@ export function ask(t: Terminal, due: number | undefined): Asked {
   return "asked";
 }
 
-function given(t: Terminal): Given {
+function given(t: AnyTerminal): Given {
   const time = timeOf(t);
   t.book.ladder = ladderAt(t.setup, time.at, time.quality);
   t.book.journalFull = !roomFor(t.journal, recordRoomBytes, 1);
@@ -167,7 +171,7 @@ function given(t: Terminal): Given {
 // ---- the loop -----------------------------------------------------------------------------------------------------------
 
 /** Looks at line, scanner and sensor once; answers the monotonic millisecond of the next call at the latest, or −1. */
-export function poll(t: Terminal): number {
+export function poll(t: AnyTerminal): number {
   readLine(t);
   readScanner(t);
   readPassage(t);
@@ -179,9 +183,9 @@ export function poll(t: Terminal): number {
   return nextCall(t);
 }
 
-function readLine(t: Terminal): void {
+function readLine(t: AnyTerminal): void {
   for (let bytes = attempt(t, () => t.board.link.read()); bytes !== undefined; bytes = attempt(t, () => t.board.link.read())) {
-    const out = links.receive(t.link, bytes, t.board.clock.monotonicMs());
+    const out = receive(t.link, bytes, t.board.clock.monotonicMs());
     for (const message of out.messages) hear(t, message);
     if (out.woken) answerWake(t);
     writeLine(t);
@@ -192,10 +196,10 @@ function readLine(t: Terminal): void {
  * A new handset is there, or the old one begins anew. Whoever calls again and again is greeted ten times a second at most; who
  * comes after somebody who was let through is not kept waiting for that. While the gate is open its light is for him who walks.
  */
-function answerWake(t: Terminal): void {
+function answerWake(t: AnyTerminal): void {
   const now = t.board.clock.monotonicMs();
   const state = t.verifier.state;
-  if (state === "open") { links.send(t.link, encodeStop(refusal.busy), { first: true, last: true }); return; }
+  if (state === "open") { sendOver(t.link, encodeStop(refusal.busy), { first: true, last: true }); return; }
   if (state !== "idle" && state !== "greeted" && state !== "answered" && state !== "out_of_service") return;
   // Who comes before there is something to pay goes on calling until there is.
   if (t.role.isAsked && t.due === undefined && t.outOfService === "") return;
@@ -205,7 +209,7 @@ function answerWake(t: Terminal): void {
   greet(t);
 }
 
-function hear(t: Terminal, message: Uint8Array): void {
+function hear(t: AnyTerminal, message: Uint8Array): void {
   const now = t.board.clock.monotonicMs();
   if (t.verifier.state === "greeted") t.stages.presentedMs = now;
   if (t.verifier.state === "answered") t.stages.acknowledgedMs = now;
@@ -216,7 +220,7 @@ function hear(t: Terminal, message: Uint8Array): void {
 }
 
 /** idle → greeted, with a fresh tap number below the durable ceiling. Whoever cannot be served is told so. */
-function greet(t: Terminal): void {
+function greet(t: AnyTerminal): void {
   t.stages = noStages();
   t.stages.greetedMs = t.board.clock.monotonicMs();
   if (t.outOfService !== "" || t.wants.length === 0) { sayStop(t, refusal.out_of_service); return; }
@@ -233,13 +237,13 @@ function greet(t: Terminal): void {
   drive(t, { type: "heard", tap: t.lastTap, secret: secret });
 }
 
-function sayStop(t: Terminal, code: number): void {
+function sayStop(t: AnyTerminal, code: number): void {
   show(t, code, 0, undefined, undefined);
-  links.send(t.link, encodeStop(code), { first: true, last: true });
+  sendOver(t.link, encodeStop(code), { first: true, last: true });
   writeLine(t);
 }
 
-function readScanner(t: Terminal): void {
+function readScanner(t: AnyTerminal): void {
   const scanner = t.board.scanner;
   if (scanner === undefined) return;
   for (let bytes = attempt(t, () => scanner.read()); bytes !== undefined; bytes = attempt(t, () => scanner.read())) {
@@ -249,7 +253,7 @@ function readScanner(t: Terminal): void {
 }
 
 /** The sensor's rising edge is a passage. Without it nobody would be known to have passed. */
-function readPassage(t: Terminal): void {
+function readPassage(t: AnyTerminal): void {
   const passage = t.board.passage;
   let level = t.passageBefore;
   if (passage === undefined || !need(t, () => { level = passage.read(); })) return;
@@ -257,23 +261,23 @@ function readPassage(t: Terminal): void {
   t.passageBefore = level;
 }
 
-function writeLine(t: Terminal): void {
-  const out = links.poll(t.link, t.board.clock.monotonicMs());
+function writeLine(t: AnyTerminal): void {
+  const out = pollLink(t.link, t.board.clock.monotonicMs());
   for (const bytes of out.output) attempt(t, () => t.board.link.write(bytes));
 }
 
-function nextCall(t: Terminal): number {
+function nextCall(t: AnyTerminal): number {
   let next = -1;
   // The light goes out at rest: until then its time is nobody's reason to look.
   const lightDue = t.verifier.state === "idle" ? t.lightUntilMs : -1;
-  for (const due of [deadline(t.verifier), links.deadline(t.link), lightDue]) {
+  for (const due of [deadline(t.verifier), linkDeadline(t.link), lightDue]) {
     if (due >= 0 && (next < 0 || due < next)) next = due;
   }
   return next;
 }
 
 /** At rest: the light goes out, `closed` moves, pages are given back. */
-function rest(t: Terminal, now: number): void {
+function rest(t: AnyTerminal, now: number): void {
   if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; attempt(t, () => t.board.panel.show("off", "steady", "", "")); }
   if (t.outOfService !== "") return;
   const tap = roomFor(t.journal, 64, 0) ? overdueTap(t, now) : -1;
@@ -285,7 +289,7 @@ function rest(t: Terminal, now: number): void {
 // ---- effects --------------------------------------------------------------------------------------------------------------
 
 /** One input to the verifier, and everything that it wants done. */
-export function drive(t: Terminal, input: Input): void {
+export function drive(t: AnyTerminal, input: Input): void {
   const queue: Input[] = [input];
   for (let i = 0; i < queue.length; i++) {
     assert(i < 32, "a step of the verifier ends");
@@ -298,11 +302,11 @@ export function drive(t: Terminal, input: Input): void {
 }
 
 /** Does one thing; its answer, if it has one, is the verifier's next input. */
-function perform(t: Terminal, e: Effect): Input | undefined {
+function perform(t: AnyTerminal, e: Effect): Input | undefined {
   const board = t.board;
   switch (e.do) {
     case "send":
-      links.send(t.link, e.bytes, { first: e.first, last: e.last });
+      sendOver(t.link, e.bytes, { first: e.first, last: e.last });
       if (t.verifier.state === "answered") t.stages.answeredMs = board.clock.monotonicMs();
       writeLine(t);
       return undefined;
@@ -328,26 +332,22 @@ function perform(t: Terminal, e: Effect): Input | undefined {
 }
 
 /** Greets the same handset again with the next thing wanted, until all were tried. */
-function nextWant(t: Terminal): Input | undefined {
+function nextWant(t: AnyTerminal): Input | undefined {
   t.triedWants++;
   t.wantNumber = (t.wantNumber + 1) % Math.max(1, t.wants.length);
   if (t.triedWants < t.wants.length) t.greetAgain = true;
   return undefined;
 }
 
-function ended(t: Terminal, turned: boolean): void {
+function ended(t: AnyTerminal, turned: boolean): void {
   need(t, () => t.role.end(t.board));
   tell(t, { event: "ended", turned: turned });
 }
 
-function show(t: Terminal, told: number, since: number, value: Value | undefined, receipt: Receipt | undefined): void {
+function show(t: AnyTerminal, told: number, since: number, value: Value | undefined, receipt: Receipt | undefined): void {
   // Recorded, and then the gate did not move: green would be a lie. It was not turned, so its holder gets it back.
   const code = told === 0 && t.outOfService !== "" ? refusal.out_of_service : told;
-  const row = refusals[code]!;
-  attempt(t, () => {
-    if (code === 0) t.board.panel.show(accepted.light, "steady", accepted.tone, "");
-    else t.board.panel.show(row.light, code <= blinkingMax ? "blinking" : "steady", row.tone, row.english);
-  });
+  attempt(t, () => t.board.panel.show(lightOf(code), code > 0 && code <= blinkingMax ? "blinking" : "steady", toneOf(code), t.setup.textOf(code)));
   t.lightUntilMs = t.board.clock.monotonicMs() + lightMs;
   tell(t, { event: "shown", code: code, since: since, value: value, receipt: receipt });
   if (code === 0) tell(t, { event: "opened", stages: t.stages });
@@ -355,13 +355,13 @@ function show(t: Terminal, told: number, since: number, value: Value | undefined
 }
 
 /** Who was told no, for the operator; only while there is plenty of room. */
-function noteRefusal(t: Terminal, code: number, value: Value | undefined): void {
+function noteRefusal(t: AnyTerminal, code: number, value: Value | undefined): void {
   if (code < refusal.profile_too_weak || !roomFor(t.journal, recordRoomBytes, 2)) return;
   const time = timeOf(t);
   write(t, { kind: "refused", code: code, valueId: value === undefined ? new Uint8Array(0) : value.valueId, at: time.at, quality: time.quality }, false);
 }
 
 /** Closes every tap number issued so far, for draining: nothing of them can be resumed here any more. */
-export function closeNow(t: Terminal): void {
+export function closeNow(t: AnyTerminal): void {
   if (t.verifier.state === "idle" && t.lastTap > t.book.closed && roomFor(t.journal, 64, 0)) drive(t, { type: "close", tap: t.lastTap });
 }

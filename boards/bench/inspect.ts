@@ -7,9 +7,10 @@ import { Decoder } from "cbor-x";
 import { inspectPages } from "./inspect-journal.js";
 import { readingOf, worded } from "./inspect-readings.js";
 import { readBeaconText } from "../../protocol/link/beacon.js";
-import { deframer, feed, type Wrapping } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed, type Wrapping } from "../../protocol/link/frame.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { scan } from "../../protocol/wire/cbor.js";
+import { sir } from "../../protocol/link/sir.js";
 
 /** What the bytes are, and their fields with names. Nested bytes that are ours are opened in turn. */
 export interface Inspected { is: string; bytes: number; fields: Record<string, unknown> }
@@ -32,11 +33,11 @@ function trimmed(bytes: Uint8Array): Uint8Array {
 
 /** Bytes as they stand on a line: the frames in them, each with its link byte and what it carries. */
 function frames(bytes: Uint8Array): Inspected | undefined {
-  for (const wrapping of ["cobs", "sir"] satisfies Wrapping[]) {
+  for (const wrapping of [cobs, sir] satisfies Wrapping[]) {
     const found = feed(deframer(wrapping), bytes);
     if (found.length === 0) continue;
     const fields = found.map((frame, n) => [`frame ${n + 1}`, { is: linkByte(frame.link), bytes: frame.payload.length, fields: frame.payload.length === 0 ? {} : { carries: opened(frame.payload) } }] as const);
-    return { is: `${found.length === 1 ? "a" : found.length} ${wrapping === "cobs" ? "serial or BLE" : "infrared"} frame${found.length === 1 ? "" : "s"}`, bytes: bytes.length, fields: Object.fromEntries(fields) };
+    return { is: `${found.length === 1 ? "a" : found.length} ${wrapping === cobs ? "serial or BLE" : "infrared"} frame${found.length === 1 ? "" : "s"}`, bytes: bytes.length, fields: Object.fromEntries(fields) };
   }
   return undefined;
 }

@@ -5,19 +5,21 @@
  * receiver that lost its place finds it again at the next zero. On infrared it stands in the IrDA SIR wrapper: extra
  * beginnings for slow transceivers, C0, the escaped bytes with FCS-16, C1. A frame arrives whole or not at all.
  */
-import { crc32, fcs16 } from "./crc.js";
+import { crc32 } from "./crc.js";
 import { copy, join } from "../wire/bytes.js";
 
 /** Longest frame before coding: link byte, 1,024 bytes of payload, CRC-32. */
 export const frameBytesMax = 1029;
 
-export type Wrapping = "cobs" | "sir";
+/** How frames stand on a medium: `cobs` here, `sir` on its own page, so that a machine carries what its medium needs. */
+export interface Wrapping {
+  readonly name: string;
+  /** Whether a receiver is inside a frame before the first beginning. */
+  readonly open: boolean;
+  encode(plain: Uint8Array, extraBegins: number): Uint8Array;
+  feed(d: Deframer, bytes: Uint8Array, frames: Frame[]): void;
+}
 export interface Frame { link: number; payload: Uint8Array }
-
-const beginSir = 0xc0;
-const endSir = 0xc1;
-const escapeSir = 0x7d;
-const extraBegin = 0xff;
 
 /** The bytes of one frame as they go out, behind so many extra beginnings: FF on infrared, the delimiter elsewhere. */
 export function encodeFrame(wrapping: Wrapping, frame: Frame, extraBegins: number): Uint8Array {
@@ -25,77 +27,58 @@ export function encodeFrame(wrapping: Wrapping, frame: Frame, extraBegins: numbe
   plain[0] = frame.link;
   plain.set(frame.payload, 1);
   put32(plain, frame.payload.length + 1, crc32(plain.subarray(0, frame.payload.length + 1)));
-  return wrapping === "sir" ? encodeSir(plain, extraBegins) : extraBegins === 0 ? encodeCobs(plain) : join([new Uint8Array(extraBegins), encodeCobs(plain)]);
+  return wrapping.encode(plain, extraBegins);
 }
 
 /** Collects bytes until a frame is whole. Never holds more than one frame. */
 export interface Deframer { wrapping: Wrapping; held: Uint8Array; length: number; inFrame: boolean; escaped: boolean; lost: number }
 
 export function deframer(wrapping: Wrapping): Deframer {
-  return { wrapping: wrapping, held: new Uint8Array(frameBytesMax + 16), length: 0, inFrame: wrapping === "cobs", escaped: false, lost: 0 };
+  return { wrapping: wrapping, held: new Uint8Array(frameBytesMax + 16), length: 0, inFrame: wrapping.open, escaped: false, lost: 0 };
 }
 
 /** Takes what arrived; answers the frames that are now whole. `lost` counts what was discarded as damaged. */
 export function feed(d: Deframer, bytes: Uint8Array): Frame[] {
   const frames: Frame[] = [];
-  for (let i = 0; i < bytes.length; i++) {
-    const frame = d.wrapping === "cobs" ? feedCobs(d, bytes[i]!) : feedSir(d, bytes[i]!);
-    if (frame !== undefined) frames.push(frame);
-  }
+  d.wrapping.feed(d, bytes, frames);
   return frames;
 }
 
-function feedCobs(d: Deframer, byte: number): Frame | undefined {
-  if (byte !== 0) { hold(d, byte); return undefined; }
-  const coded = d.held.subarray(0, d.length);
-  const kept = d.inFrame && d.length > 0;
-  const empty = d.length === 0 && d.inFrame;
-  restart(d, true);
-  const plain = kept ? decodeCobs(coded) : undefined;
-  const frame = plain === undefined ? undefined : checked(plain);
-  if (frame === undefined && !empty) d.lost++;
-  return frame;
+/** Whole runs at a time, from zero to zero: where bytes are dear, one by one would be too slow. */
+function feedCobs(d: Deframer, bytes: Uint8Array, frames: Frame[]): void {
+  for (let at = 0; at < bytes.length;) {
+    const zero = bytes.indexOf(0, at);
+    const end = zero < 0 ? bytes.length : zero;
+    hold(d, bytes.subarray(at, end));
+    at = end + 1;
+    if (zero < 0) return;
+    const coded = d.held.subarray(0, d.length);
+    const empty = d.inFrame && d.length === 0;
+    const plain = d.inFrame && !empty ? decodeCobs(coded) : undefined;
+    restart(d, true);
+    take(d, plain, !empty, frames);
+  }
 }
 
-function feedSir(d: Deframer, byte: number): Frame | undefined {
-  if (byte === beginSir) {
-    if (d.inFrame && d.length > 0) d.lost++;
-    restart(d, true);
-    return undefined;
-  }
-  if (byte === endSir) {
-    const plain = d.inFrame && !d.escaped ? unwrapped(d.held.subarray(0, d.length)) : undefined;
-    const frame = plain === undefined ? undefined : checked(plain);
-    if (frame === undefined && d.inFrame) d.lost++;
-    restart(d, false);
-    return frame;
-  }
-  if (!d.inFrame) return undefined;
-  if (d.escaped) { d.escaped = false; hold(d, byte ^ 0x20); }
-  else if (byte === escapeSir) d.escaped = true;
-  else hold(d, byte);
-  return undefined;
+/** A frame whose check sum is right; another one is lost, where one was expected. */
+export function take(d: Deframer, plain: Uint8Array | undefined, expected: boolean, frames: Frame[]): void {
+  const frame = plain === undefined ? undefined : checked(plain);
+  if (frame !== undefined) frames.push(frame);
+  else if (expected) d.lost++;
 }
 
 /** More than a frame can hold: forget it all and wait for the next beginning. */
-function hold(d: Deframer, byte: number): void {
+export function hold(d: Deframer, bytes: Uint8Array): void {
   if (!d.inFrame) return;
-  if (d.length >= d.held.length) { d.inFrame = false; d.length = 0; return; }
-  d.held[d.length++] = byte;
+  if (d.length + bytes.length > d.held.length) { d.inFrame = false; d.length = 0; return; }
+  d.held.set(bytes, d.length);
+  d.length += bytes.length;
 }
 
-function restart(d: Deframer, inFrame: boolean): void {
+export function restart(d: Deframer, inFrame: boolean): void {
   d.length = 0;
   d.inFrame = inFrame;
   d.escaped = false;
-}
-
-/** FCS-16 stripped, if right: the wrapper's own quick check before CRC-32. */
-function unwrapped(bytes: Uint8Array): Uint8Array | undefined {
-  const end = bytes.length - 2;
-  if (end < 5) return undefined;
-  const plain = copy(bytes, 0, end);
-  return fcs16(plain) === (bytes[end]! | (bytes[end + 1]! << 8)) ? plain : undefined;
 }
 
 function checked(plain: Uint8Array): Frame | undefined {
@@ -108,19 +91,18 @@ function checked(plain: Uint8Array): Frame | undefined {
 /** Consistent Overhead Byte Stuffing (Cheshire and Baker 1999) with its delimiter: at most one byte more in 254. */
 export function encodeCobs(plain: Uint8Array): Uint8Array {
   const out = new Uint8Array(plain.length + Math.floor(plain.length / 254) + 2);
-  let code = 0;
-  let at = 1;
-  for (let i = 0; i < plain.length; i++) {
-    if (plain[i] !== 0) out[at++] = plain[i]!;
-    const full = at - code === 255 && i + 1 < plain.length;
-    if (plain[i] === 0 || full) {
-      out[code] = at - code;
-      code = at++;
-    }
+  let at = 0;
+  let from = 0;
+  for (let more = true; more;) {
+    const zero = plain.indexOf(0, from);
+    const end = Math.min(zero < 0 ? plain.length : zero, from + 254);
+    out[at] = end - from + 1;
+    out.set(plain.subarray(from, end), at + 1);
+    at += end - from + 1;
+    more = end < plain.length;
+    from = end === zero ? end + 1 : end;
   }
-  out[code] = at - code;
-  out[at++] = 0;
-  return copy(out, 0, at);
+  return copy(out, 0, at + 1);
 }
 
 /** The bytes before stuffing, without delimiter; undefined when there is nothing, or a code points past the end or stands for a zero. */
@@ -132,30 +114,21 @@ export function decodeCobs(coded: Uint8Array): Uint8Array | undefined {
   while (at < coded.length) {
     const code = coded[at]!;
     if (code === 0 || at + code > coded.length) return undefined;
-    for (let i = 1; i < code; i++) {
-      if (coded[at + i] === 0) return undefined;
-      out[length++] = coded[at + i]!;
-    }
+    const run = coded.subarray(at + 1, at + code);
+    if (run.indexOf(0) >= 0) return undefined;
+    out.set(run, length);
+    length += run.length;
     at += code;
     if (code < 255 && at < coded.length) out[length++] = 0;
   }
   return copy(out, 0, length);
 }
 
-function encodeSir(plain: Uint8Array, extraBegins: number): Uint8Array {
-  const out = new Uint8Array(extraBegins + 2 + (plain.length + 2) * 2);
-  let at = 0;
-  while (at < extraBegins) out[at++] = extraBegin;
-  out[at++] = beginSir;
-  const check = fcs16(plain);
-  for (let i = 0; i < plain.length + 2; i++) {
-    const byte = i < plain.length ? plain[i]! : i === plain.length ? check & 255 : check >> 8;
-    if (byte === beginSir || byte === endSir || byte === escapeSir) { out[at++] = escapeSir; out[at++] = byte ^ 0x20; }
-    else out[at++] = byte;
-  }
-  out[at++] = endSir;
-  return copy(out, 0, at);
-}
+/** COBS, each frame behind its delimiter's zero; extra beginnings are more of them. */
+export const cobs: Wrapping = {
+  name: "cobs", open: true, feed: feedCobs,
+  encode: (plain, extraBegins) => (extraBegins === 0 ? encodeCobs(plain) : join([new Uint8Array(extraBegins), encodeCobs(plain)])),
+};
 
 function put32(bytes: Uint8Array, at: number, n: number): void {
   bytes[at] = n >>> 24; bytes[at + 1] = (n >>> 16) & 255; bytes[at + 2] = (n >>> 8) & 255; bytes[at + 3] = n & 255;

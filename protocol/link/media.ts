@@ -2,7 +2,8 @@
  * What differs between the media of a local link, each number with its reason. Waits are counted by the link machine's
  * caller; nothing here reads a clock.
  */
-import type { Wrapping } from "./frame.js";
+import { cobs, type Wrapping } from "./frame.js";
+import { sir } from "./sir.js";
 
 export interface Medium {
   readonly name: string;
@@ -19,11 +20,11 @@ export interface Medium {
   readonly triesMax: number;
 }
 
-export const media = {
-  /** Any message fits one frame; 1,024 stays under the driver's 4 KiB buffer. */
-  serial: { name: "serial", wrapping: "cobs", fragmentBytes: 1024, writeBytes: 1024, turnaroundMs: 0, extraBegins: 0, retransmitMs: 450, triesMax: 4 },
-  /** Nordic UART: 20 bytes in a notification unless a longer one was agreed. */
-  ble: { name: "ble", wrapping: "cobs", fragmentBytes: 1024, writeBytes: 20, turnaroundMs: 0, extraBegins: 0, retransmitMs: 600, triesMax: 4 },
-  /** IrDA SIR at 9,600 baud and up: 256 bytes keep a turn under 500 ms; 10 ms minimum turnaround (IrLAP). */
-  infrared: { name: "infrared", wrapping: "sir", fragmentBytes: 256, writeBytes: 1024, turnaroundMs: 10, extraBegins: 10, retransmitMs: 700, triesMax: 4 },
-} as const satisfies Record<string, Medium>;
+/** Any message fits one frame; 1,024 stays under the driver's 4 KiB buffer. */
+export const serial: Medium = { name: "serial", wrapping: cobs, fragmentBytes: 1024, writeBytes: 1024, turnaroundMs: 0, extraBegins: 0, retransmitMs: 450, triesMax: 4 };
+/** Nordic UART: 20 bytes in a notification unless a longer one was agreed. */
+export const ble: Medium = { name: "ble", wrapping: cobs, fragmentBytes: 1024, writeBytes: 20, turnaroundMs: 0, extraBegins: 0, retransmitMs: 600, triesMax: 4 };
+/** IrDA SIR at 9,600 baud and up: 256 bytes keep a turn under 500 ms; 10 ms minimum turnaround (IrLAP). */
+export const infrared: Medium = { name: "infrared", wrapping: sir, fragmentBytes: 256, writeBytes: 1024, turnaroundMs: 10, extraBegins: 10, retransmitMs: 700, triesMax: 4 };
+
+export const media = { serial: serial, ble: ble, infrared: infrared } as const satisfies Record<string, Medium>;

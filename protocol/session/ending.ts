@@ -6,7 +6,7 @@ import type { Effect, Verifier, VerifierState } from "./events.js";
 import { closeTap } from "./profile.js";
 import { assert } from "../assert.js";
 import { mayBeClear, refusal } from "../refusal.js";
-import * as m from "../wire/message.js";
+import { encodeStop } from "../wire/message.js";
 
 export function become(v: Verifier, state: VerifierState, until: number): void {
   v.state = state;
@@ -33,12 +33,12 @@ export function show(v: Verifier, code: number, since: number): Effect {
 }
 
 export function clearStop(code: number): Effect[] {
-  return [{ do: "show", code: code, since: 0, value: undefined, receipt: undefined }, { do: "send", bytes: m.encodeStop(code), first: true, last: true }];
+  return [{ do: "show", code: code, since: 0, value: undefined, receipt: undefined }, { do: "send", bytes: encodeStop(code), first: true, last: true }];
 }
 
 /** A hint in clear, for when nothing protected can be said. */
 export function stop(v: Verifier, code: number): Effect[] {
-  const said: Effect[] = [show(v, code, 0), send(m.encodeStop(code), true)];
+  const said: Effect[] = [show(v, code, 0), send(encodeStop(code), true)];
   return said.concat(idle(v));
 }
 
@@ -56,7 +56,7 @@ export function refuse(v: Verifier, code: number, since: number, given: Given): 
 /** A failed append: the record may or may not exist, so never open; after a restart the journal says. */
 export function fallOut(v: Verifier): Effect[] {
   const said: Effect[] = [{ do: "show", code: refusal.out_of_service, since: 0, value: undefined, receipt: undefined }];
-  if (v.tap !== undefined) said.push(send(m.encodeStop(refusal.out_of_service), true));
+  if (v.tap !== undefined) said.push(send(encodeStop(refusal.out_of_service), true));
   idle(v);
   become(v, "out_of_service", -1);
   return said.concat([{ do: "done" }]);

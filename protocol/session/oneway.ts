@@ -6,21 +6,17 @@
 import type { Given, UseNotice } from "./book.js";
 import type { VerifierSettings } from "./events.js";
 import { daySeconds, first, owner, room, standing, tooOld, undetermined, verdict, wrongKind, type Verdict } from "./judge.js";
-import { findKey } from "./profile.js";
+import { findKey, type BeaconVerdict } from "./profile.js";
 import { none } from "./transcript.js";
 import type { Crypto } from "../crypto/crypto.js";
 import { limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 import { clause, decodeRule, evaluate } from "../rule.js";
-import type { BeaconEntry } from "../wire/entry.js";
 import type { SignedClaims } from "../wire/certificate.js";
 import { sigStructure, signHeader } from "../wire/cose.js";
 import { decodeBeacon, encodeBeacon, encodeBeaconStep, type Beacon } from "../wire/message-b.js";
 import { action } from "../wire/receipt.js";
 import { decodeValue, flag, unit, valueToSign, type Value } from "../wire/value.js";
-
-/** What came of a beacon: `entry` is to be recorded before anything opens, or the verdict says why not. */
-export interface BeaconVerdict { verdict: Verdict; value: Value | undefined; entry: BeaconEntry | undefined }
 
 /** Undefined for bytes that are no beacon: noise before a scanner is nobody's refusal. */
 export function beaconVerdict(bytes: Uint8Array, s: VerifierSettings, given: Given): BeaconVerdict | undefined {

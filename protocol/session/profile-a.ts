@@ -6,16 +6,18 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { pointFromX } from "../crypto/crypto.js";
 import { refusal, helpNumber } from "../refusal.js";
+import { limits } from "../limits.js";
 import { equal } from "../wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, terminalToSign } from "../wire/certificate.js";
 import {
-  decodePresentation, decodeSealed, decodeShown, encodeAnswer, encodeOutcome, encodeSealed, type,
+  decodePresentation, decodeSealed, decodeShown, encodeAnswer, encodeCertificate, encodeOutcome, encodeSealed, type,
 } from "../wire/message.js";
 import {
   acknowledgementToSign, decodeReceipt, decodeReversal, encodeFinishedA, receiptKind, receiptToSign, reversalToSign, type Receipt,
 } from "../wire/receipt.js";
 import { decodeValue, valueToSign } from "../wire/value.js";
 import type { Given } from "./book.js";
+import { beaconVerdict } from "./oneway.js";
 import { coherent, findKey, provedStep, type Presented, type Proved, type Tap, type TerminalProfile } from "./profile.js";
 import { channel, none, openMessage, presentationToSign, sealMessage, transcriptA } from "./transcript.js";
 import type { VerifierSettings } from "./events.js";
@@ -149,7 +151,35 @@ function record(terminalId: Uint8Array, receipt: Uint8Array, proof: Uint8Array, 
   return encodeFinishedA({ terminalId: terminalId, receipt: receipt, signature: proof, acknowledgement: acknowledged });
 }
 
+function name(s: VerifierSettings, crypto: Crypto): Uint8Array {
+  return s.certificate === undefined ? s.terminalId : certificateId(crypto, s.certificate.signed.claims);
+}
+
+/** The x of a fresh key. */
+function nonce(secret: Uint8Array, crypto: Crypto): Uint8Array | undefined {
+  const point = crypto.publicKey(secret);
+  return point === undefined ? undefined : point.subarray(1);
+}
+
+/**
+ * By our own clock nobody would pay for what we take now: the certificate has not begun, or is past its grace of half its life,
+ * or is in that grace and the amount above a tenth of its limit (`trust.md` §2). A clock that is wrong so far must not take
+ * anybody's value either.
+ */
+function isUnpaid(s: VerifierSettings, amount: number, given: Given): boolean {
+  if (s.certificate === undefined) return true;
+  if (given.quality < 2) return false;
+  const c = s.certificate.decoded;
+  if (given.at < c.notBefore - limits.clockSlackSeconds || given.at > c.expires + (c.expires - c.notBefore) / 2) return true;
+  return given.at > c.expires + limits.clockSlackSeconds && amount * 10 > Math.max(10, c.most);
+}
+
+function certificate(s: VerifierSettings): Uint8Array | undefined {
+  return encodeCertificate(s.certificate!.signed);
+}
+
 export const profileA: TerminalProfile = {
   letter: "A", peer: peer, open: open, genuine: genuine, toSign: toSign, mac: noMac, grantedMessage: grantedMessage,
-  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record,
+  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record, name: name, nonce: nonce, isUnpaid: isUnpaid, certificate: certificate,
+  beacon: beaconVerdict,
 };

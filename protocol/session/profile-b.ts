@@ -98,7 +98,16 @@ function record(_terminalId: Uint8Array, receipt: Uint8Array, proof: Uint8Array,
   return encodeFinishedB({ receipt: receipt, mac: proof, evidence: acknowledged });
 }
 
+function name(s: VerifierSettings): Uint8Array {
+  return s.terminalId;
+}
+
+function nonce(secret: Uint8Array): Uint8Array | undefined {
+  return secret.subarray(0, 8);
+}
+
 export const profileB: TerminalProfile = {
   letter: "B", peer: peer, open: open, genuine: genuine, toSign: toSign, mac: mac, grantedMessage: grantedMessage,
-  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record,
+  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record, name: name, nonce: nonce, isUnpaid: () => false, certificate: () => undefined,
+  beacon: undefined,
 };

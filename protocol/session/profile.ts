@@ -5,12 +5,13 @@
 import type { Want } from "../wire/message.js";
 import { encodeStep } from "../wire/message.js";
 import type { Receipt, Reversal } from "../wire/receipt.js";
+import type { BeaconEntry } from "../wire/entry.js";
 import { digest16, type Value } from "../wire/value.js";
 import type { Crypto } from "../crypto/crypto.js";
 import type { Given, ProviderKey } from "./book.js";
 import { none, type Channel } from "./transcript.js";
 import type { VerifierSettings } from "./events.js";
-import { counterAfter } from "./judge.js";
+import { counterAfter, type Verdict } from "./judge.js";
 import { equal } from "../wire/bytes.js";
 
 /** One meeting, from hello to its end; `closeTap` erases its secrets. */
@@ -105,7 +106,22 @@ export interface TerminalProfile {
   /** Did the terminal of this id, which is ours, make this receipt? */
   madeBy(terminal: Uint8Array, receipt: Uint8Array, proof: Uint8Array, s: VerifierSettings, given: Given): boolean;
   record(terminalId: Uint8Array, receipt: Uint8Array, proof: Uint8Array, evidence: Uint8Array): Uint8Array;
+  /** By what receipts of this profile name this terminal. */
+  name(s: VerifierSettings, crypto: Crypto): Uint8Array;
+  /** The nonce of a hello that this profile leads; undefined: greet nobody with this secret. */
+  nonce(secret: Uint8Array, crypto: Crypto): Uint8Array | undefined;
+  /** By our own clock nobody would pay for so much taken now. Asked at the greeting, and again for each receipt: the clock may have been set in between. */
+  isUnpaid(s: VerifierSettings, amount: number, given: Given): boolean;
+  /** The certificate that a handset may ask for. */
+  certificate(s: VerifierSettings): Uint8Array | undefined;
+  /** One-way class, where signatures can be verified. */
+  readonly beacon: BeaconReader | undefined;
 }
+
+/** What came of a beacon: `entry` is to be recorded before anything opens, or the verdict says why not. */
+export interface BeaconVerdict { verdict: Verdict; value: Value | undefined; entry: BeaconEntry | undefined }
+/** Undefined for bytes that are no beacon. */
+export type BeaconReader = (bytes: Uint8Array, s: VerifierSettings, given: Given) => BeaconVerdict | undefined;
 
 /** The step that `proof` covers: the one asked for, or with `resume` and `inquire` that of the receipt shown. */
 export function provedStep(tap: Tap, p: Presented, crypto: Crypto): Uint8Array {

@@ -9,7 +9,7 @@ import type { Presented, TerminalProfile } from "./profile.js";
 import { fromBytes4 } from "./transcript.js";
 import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
-import { certificateId, terminalRole } from "../wire/certificate.js";
+import { terminalRole } from "../wire/certificate.js";
 import type { HandoverEntry } from "../wire/entry.js";
 import type { Want } from "../wire/message.js";
 import { decodeReceipt, receiptKind, type Receipt } from "../wire/receipt.js";
@@ -79,7 +79,7 @@ function finishOrAsk(receipt: Receipt, s: VerifierSettings, given: Given): Resum
 /** Ours under any of our certificates, or by our terminal id. */
 export function isOwn(terminal: Uint8Array, s: VerifierSettings, given: Given): boolean {
   if (equal(terminal, s.terminalId)) return true;
-  if (s.certificate !== undefined && equal(terminal, certificateId(given.crypto, s.certificate.signed.claims))) return true;
+  if (s.profiles.some((profile) => equal(terminal, profile.name(s, given.crypto)))) return true;
   const known = given.book.terminal(terminal);
   return known !== undefined && known.own;
 }

@@ -8,7 +8,6 @@ import type { FinishedUse, Given } from "./book.js";
 import { become, clearStop, fallOut, idle, refuse, send, show, stop } from "./ending.js";
 import type { Effect, Input, Verifier, VerifierSettings, VerifierState } from "./events.js";
 import { judgeUse, tooWeak, wrongKind } from "./judge.js";
-import { beaconVerdict } from "./oneway.js";
 import { forget, nextReceipt, pendingFor, remember } from "./pending.js";
 import { closeTap, newTap, type Presented, type Tap } from "./profile.js";
 import { judgeHandover, judgeInquiry, judgeResume, mayFinish } from "./resume.js";
@@ -16,8 +15,9 @@ import { bytes4, none } from "./transcript.js";
 import { limits } from "../limits.js";
 import { refusal } from "../refusal.js";
 import { equal } from "../wire/bytes.js";
-import { certificateId } from "../wire/certificate.js";
-import * as m from "../wire/message.js";
+import {
+  asking, decodeAsk, encodeHello, intent, messageType, offer, outcome, protocolVersion, type,
+} from "../wire/message.js";
 import { encodeReceipt, encodeReversal } from "../wire/receipt.js";
 
 export function makeVerifier(settings: VerifierSettings): Verifier {
@@ -65,14 +65,13 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
   if (v.state !== "idle" && v.state !== "greeted" && v.state !== "answered") return [];
   if (v.tap !== undefined) closeTap(v.tap);
   const s = v.settings;
-  const certified = s.certificate !== undefined;
-  if (isUnpaid(s, s.want.amount, given)) return clearStop(refusal.out_of_service).concat(idle(v));
-  const point = certified ? given.crypto.publicKey(secret) : secret;
-  if (point === undefined) return idle(v);
-  const nonce = certified ? point.subarray(1) : secret.subarray(0, 8);
-  const terminal = certified ? certificateId(given.crypto, s.certificate!.signed.claims) : s.terminalId;
-  const hello = m.encodeHello({
-    version: m.protocolVersion, offer: offered(s), tap: bytes4(tapNumber), nonce: nonce, terminal: terminal, want: s.want,
+  const lead = s.profiles[0]!;
+  if (lead.isUnpaid(s, s.want.amount, given)) return clearStop(refusal.out_of_service).concat(idle(v));
+  const nonce = lead.nonce(secret, given.crypto);
+  if (nonce === undefined) return idle(v);
+  const terminal = lead.name(s, given.crypto);
+  const hello = encodeHello({
+    version: protocolVersion, offer: offered(s), tap: bytes4(tapNumber), nonce: nonce, terminal: terminal, want: s.want,
     group: s.group === undefined ? undefined : { group: s.group.group, epoch: s.group.epoch },
   });
   v.tap = newTap(tapNumber, s.want, hello, terminal, secret);
@@ -80,21 +79,9 @@ function greet(v: Verifier, tapNumber: number, secret: Uint8Array, given: Given)
   return [{ do: "send", bytes: hello, first: true, last: false }];
 }
 
-/**
- * By our own clock nobody would pay for what we take now: the certificate has not begun, or is past its grace of half its life,
- * or is in that grace and the amount above a tenth of its limit (`trust.md` §2). A clock that is wrong so far must not take
- * anybody's value either. Asked at the greeting, and again for each receipt: the clock may have been set in between.
- */
-function isUnpaid(s: VerifierSettings, amount: number, given: Given): boolean {
-  if (s.certificate === undefined || given.quality < 2) return false;
-  const c = s.certificate.decoded;
-  if (given.at < c.notBefore - limits.clockSlackSeconds || given.at > c.expires + (c.expires - c.notBefore) / 2) return true;
-  return given.at > c.expires + limits.clockSlackSeconds && amount * 10 > Math.max(10, c.most);
-}
-
 function offered(s: VerifierSettings): number {
-  let bits = s.oneWay ? m.offer.oneWay : 0;
-  for (const profile of s.profiles) bits |= profile.letter === "A" ? m.offer.profileA : m.offer.profileB;
+  let bits = s.oneWay ? offer.oneWay : 0;
+  for (const profile of s.profiles) bits |= profile.letter === "A" ? offer.profileA : offer.profileB;
   return bits;
 }
 
@@ -104,10 +91,10 @@ function hear(v: Verifier, bytes: Uint8Array, given: Given): Effect[] {
   const tap = v.tap;
   if (tap === undefined) return [];
   if (tap.heard !== undefined && tap.answer !== undefined && equal(bytes, tap.heard)) return [send(tap.answer, v.state === "open")];
-  const type = m.messageType(bytes);
-  if (type === m.type.ask && v.state === "greeted") return asked(v, tap, bytes);
-  if (type === m.type.presentation && v.state === "greeted") return presented(v, tap, bytes, given);
-  if (type === m.type.acknowledgement && v.state === "answered") return acknowledged(v, tap, bytes, given);
+  const kind = messageType(bytes);
+  if (kind === type.ask && v.state === "greeted") return asked(v, tap, bytes);
+  if (kind === type.presentation && v.state === "greeted") return presented(v, tap, bytes, given);
+  if (kind === type.acknowledgement && v.state === "answered") return acknowledged(v, tap, bytes, given);
   return ignored(v, tap);
 }
 
@@ -119,16 +106,17 @@ function ignored(v: Verifier, tap: Tap): Effect[] {
 }
 
 function asked(v: Verifier, tap: Tap, bytes: Uint8Array): Effect[] {
-  const what = m.decodeAsk(bytes);
-  if (what === m.asking.certificate) {
-    if (tap.certificateSent || v.settings.certificate === undefined) return ignored(v, tap);
+  const what = decodeAsk(bytes);
+  if (what === asking.certificate) {
+    const certificate = v.settings.profiles[0]!.certificate(v.settings);
+    if (tap.certificateSent || certificate === undefined) return ignored(v, tap);
     tap.certificateSent = true;
     tap.heard = bytes;
-    tap.answer = m.encodeCertificate(v.settings.certificate.signed);
+    tap.answer = certificate;
     return [send(tap.answer, false)];
   }
   if (what < 0) return ignored(v, tap);
-  const said: Effect[] = what === m.asking.nothing_to_show ? [{ do: "nothing_to_show" }] : [];
+  const said: Effect[] = what === asking.nothing_to_show ? [{ do: "nothing_to_show" }] : [];
   return said.concat(idle(v));
 }
 
@@ -159,8 +147,8 @@ function opened(v: Verifier, shared: Uint8Array | undefined, given: Given): Effe
   const code = tap.profile!.genuine(tap, p, v.settings, given);
   if (code !== 0) return refuse(v, code, 0, given);
   tap.presented = p;
-  if (p.intent === m.intent.use) return use(v, tap, p, given);
-  return p.intent === m.intent.resume ? resume(v, tap, p, given) : inquire(v, tap, p, given);
+  if (p.intent === intent.use) return use(v, tap, p, given);
+  return p.intent === intent.resume ? resume(v, tap, p, given) : inquire(v, tap, p, given);
 }
 
 // ---- use --------------------------------------------------------------------------------------------------------------
@@ -171,7 +159,7 @@ function use(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
     profile: tap.profile!.letter, value: p.value, newest: p.newest, undone: p.undone !== undefined, want: tap.want, zones: v.settings.zones, taking: v.settings.taking,
   }, given);
   if (found.code !== 0) return refuse(v, found.code, found.since, given);
-  if (isUnpaid(v.settings, tap.want.amount, given)) return refuse(v, refusal.out_of_service, 0, given);
+  if (v.settings.profiles[0]!.isUnpaid(v.settings, tap.want.amount, given)) return refuse(v, refusal.out_of_service, 0, given);
   const receipt = nextReceipt(v, tap, p, given);
   const pending = pendingFor(v, receipt, given);
   if (pending !== undefined) {
@@ -234,7 +222,7 @@ function letThrough(v: Verifier, given: Given): Effect[] {
   become(v, "open", given.nowMs + v.settings.passageMs);
   const effects: Effect[] = [{ do: "open" }, show(v, 0, 0)];
   if (tap.profile !== undefined) {
-    tap.answer = tap.profile.outcomeMessage(tap, m.outcome.finished, 0, undefined, given);
+    tap.answer = tap.profile.outcomeMessage(tap, outcome.finished, 0, undefined, given);
     effects.push(send(tap.answer, true));
   }
   return effects;
@@ -246,7 +234,7 @@ function passed(v: Verifier, turned: boolean, given: Given): Effect[] {
   const effects: Effect[] = [];
   if (tap.receipt !== undefined) {
     effects.push({ do: "append_lazy", entry: { kind: "outcome", valueId: tap.receipt.valueId, counter: tap.receipt.counter, turned: turned, at: given.at, quality: given.quality } });
-    effects.push(send(tap.profile!.outcomeMessage(tap, turned ? m.outcome.turned : m.outcome.not_turned, 0, undefined, given), true));
+    effects.push(send(tap.profile!.outcomeMessage(tap, turned ? outcome.turned : outcome.not_turned, 0, undefined, given), true));
   }
   return effects.concat(idle(v));
 }
@@ -300,7 +288,7 @@ function inquire(v: Verifier, tap: Tap, p: Presented, given: Given): Effect[] {
 
 function tellReversal(v: Verifier, tap: Tap, use: FinishedUse, given: Given): Effect[] {
   const kept = use.reversal!;
-  const said: Effect[] = [show(v, refusal.credited, 0), send(tap.profile!.outcomeMessage(tap, m.outcome.reversal, kept.at, kept.proof, given), true)];
+  const said: Effect[] = [show(v, refusal.credited, 0), send(tap.profile!.outcomeMessage(tap, outcome.reversal, kept.at, kept.proof, given), true)];
   return said.concat(idle(v));
 }
 
@@ -310,9 +298,8 @@ function reverseOverdue(v: Verifier, given: Given): Effect[] {
   const use = given.book.overdue(given.at, given.quality, v.settings.profiles);
   if (use === undefined) return [];
   const profile = v.settings.profiles.filter((x) => x.letter === use.profile)[0]!;
-  const terminal = profile.letter === "A" ? certificateId(given.crypto, v.settings.certificate!.signed.claims) : v.settings.terminalId;
   const reversal = encodeReversal({
-    terminal: terminal, tap: bytes4(use.tap), valueId: use.valueId, counter: use.counter, receipt: use.receiptDigest, reason: 1, at: given.at,
+    terminal: profile.name(v.settings, given.crypto), tap: bytes4(use.tap), valueId: use.valueId, counter: use.counter, receipt: use.receiptDigest, reason: 1, at: given.at,
   });
   v.reversing = { use: use, reversal: reversal, at: given.at };
   become(v, "reversing", -1);
@@ -359,7 +346,8 @@ function close(v: Verifier, tapNumber: number): Effect[] {
 
 function heardBeacon(v: Verifier, bytes: Uint8Array, given: Given): Effect[] {
   if (v.state !== "idle" && v.state !== "greeted") return [];
-  const found = beaconVerdict(bytes, v.settings, given);
+  const reads = v.settings.profiles[0]!.beacon;
+  const found = reads === undefined ? undefined : reads(bytes, v.settings, given);
   if (found === undefined) return [];
   if (found.entry === undefined) return [{ do: "show", code: found.verdict.code, since: found.verdict.since, value: found.value, receipt: undefined }];
   if (v.tap !== undefined) closeTap(v.tap);

@@ -145,6 +145,13 @@ export function encodeFinishedB(x: FinishedB): Uint8Array {
   writeBytes(w, x.receipt); writeBytes(w, x.mac); writeBytes(w, x.evidence);
   return finish(w);
 }
+/** The receipt in a finished record of either profile: A names the terminal before it. Undefined when none stands there. */
+export function receiptIn(record: Uint8Array): Uint8Array | undefined {
+  const r = reader(record);
+  if (readArray(r) === 4) readBytes(r, 8);
+  const receipt = readBytes(r);
+  return r.bad ? undefined : receipt;
+}
 export function decodeFinishedA(bytes: Uint8Array): FinishedA | undefined {
   const r = reader(bytes);
   readArray(r, 4);

@@ -3,7 +3,8 @@
  * Broken off anywhere, the same request is made again; nothing is believed that the code does not prove.
  */
 import type { Board } from "../board.js";
-import { enrol, keepNumbers, openSetup, raiseFloor, takeConfiguration, takeGroup, type Setup } from "../setup.js";
+import { keepNumbers, raiseFloor } from "../kept.js";
+import { enrol, openSetup, takeConfiguration, takeGroup, type Setup } from "../setup.js";
 import { readCell, writeCell } from "../journal/cells.js";
 import { signersFor } from "./trust.js";
 import { claimKeys, macRequest, openAnswer, readAnswer, readClaimCode, shownDigits } from "../../protocol/wire/claim.js";

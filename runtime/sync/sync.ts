@@ -10,7 +10,8 @@ import { readAnswer, writeLetter, type Correspondent, type Letter } from "./lett
 import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
 import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
-import { isPlausible, keepNumbers, keepTerminals, keptCertificate, listDigest, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
+import { isPlausible, keepNumbers, raiseFloor } from "../kept.js";
+import { keepTerminals, keptCertificate, listDigest, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
 import { drive, takeSetup, type Terminal } from "../terminal.js";
 import { heardThrough } from "../value/book.js";
 import { limits } from "../../protocol/limits.js";

@@ -11,7 +11,7 @@ import type { Crypto } from "../../protocol/crypto/crypto.js";
 import { limits } from "../../protocol/limits.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import type { BeaconEntry, Entry, FinishedEntry, HandoverEntry, NoticeEntry } from "../../protocol/wire/entry.js";
-import { action, decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal, type Receipt } from "../../protocol/wire/receipt.js";
+import { action, decodeReceipt, decodeReversal, receiptIn, type Receipt } from "../../protocol/wire/receipt.js";
 import { statusAt } from "../../protocol/wire/trust.js";
 import { digest16 } from "../../protocol/wire/value.js";
 
@@ -115,10 +115,9 @@ function applyClosed(b: BookState, tap: number, sequence: number): void {
 }
 
 function receiptOf(e: FinishedEntry): { receipt: Receipt; bytes: Uint8Array } | undefined {
-  const a = e.profile === "A" ? decodeFinishedA(e.record) : undefined;
-  const record = e.profile === "A" ? a : decodeFinishedB(e.record);
-  const receipt = record === undefined ? undefined : decodeReceipt(record.receipt);
-  return record === undefined || receipt === undefined ? undefined : { receipt: receipt, bytes: record.receipt };
+  const bytes = receiptIn(e.record);
+  const receipt = bytes === undefined ? undefined : decodeReceipt(bytes);
+  return bytes === undefined || receipt === undefined ? undefined : { receipt: receipt, bytes: bytes };
 }
 
 function applyFinished(b: BookState, e: FinishedEntry, sequence: number): void {

@@ -6,7 +6,7 @@
 import { byteFloors, sumOf, type Parts } from "./floors.js";
 import type { Figure, Measure, Table } from "./measure.js";
 import { choose, earlierReceipt, makePhone, makeScene, prepaid, season, singleUse, tapOnce, type Scene } from "./scene.js";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { refusal } from "../../protocol/refusal.js";
 import { intent, messageType } from "../../protocol/wire/message.js";
 import { give, wait, type Phone, type Sold, type World } from "../session/world.js";
@@ -129,7 +129,7 @@ function count(phone: Phone, scene: Scene, code = 0): Counted {
   return counted;
 }
 
-const payloadOf = (frame: Uint8Array): Uint8Array => feed(deframer("cobs"), frame)[0]!.payload;
+const payloadOf = (frame: Uint8Array): Uint8Array => feed(deframer(cobs), frame)[0]!.payload;
 const typeOf = (frame: Uint8Array): Name => names[Math.max(0, messageType(payloadOf(frame)))]!;
 
 /** A frame with this payload as long as it can get: link byte, payload, CRC-32, one COBS byte in 254 and one more, delimiter. */

@@ -7,13 +7,14 @@ import { Decoder } from "cbor-x";
 import { decode as decodeCborg } from "cborg";
 import { interleaved, median, spent, type Figure, type Measure, type Options, type Table } from "./measure.js";
 import { season, singleUse } from "./scene.js";
-import { deframer, encodeFrame, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, encodeFrame, feed } from "../../protocol/link/frame.js";
 import { clause, encodeRule, evaluate, type RuleFacts } from "../../protocol/rule.js";
 import { scan } from "../../protocol/wire/cbor.js";
 import { decodeShown, encodePresentation, encodeShown } from "../../protocol/wire/message.js";
 import { statusAt, withStatus } from "../../protocol/wire/trust.js";
 import { decodeValue } from "../../protocol/wire/value.js";
 import { makeWorld, start, ticket } from "../session/world.js";
+import { sir } from "../../protocol/link/sir.js";
 
 const calls = 2000;
 const rounds = (o: Options): number => (o.quick ? 30 : 100);
@@ -43,15 +44,15 @@ function reading(o: Options): Table {
 
 function framing(o: Options): Table {
   const payload = encodePresentation(new Uint8Array(32).fill(7), Uint8Array.from({ length: 280 }, (_, i) => (i * 89 + 13) & 255));
-  const frame = encodeFrame("cobs", { link: 132, payload }, 0);
-  const infrared = encodeFrame("sir", { link: 132, payload }, 10);
-  const receiver = deframer("cobs");
-  const seeing = deframer("sir");
+  const frame = encodeFrame(cobs, { link: 132, payload }, 0);
+  const infrared = encodeFrame(sir, { link: 132, payload }, 10);
+  const receiver = deframer(cobs);
+  const seeing = deframer(sir);
   const target = new Uint8Array(frame.length);
   const [encoded, decoded, encodedSir, decodedSir, copied] = nanoseconds(o,
-    () => { encodeFrame("cobs", { link: 132, payload }, 0); },
+    () => { encodeFrame(cobs, { link: 132, payload }, 0); },
     () => { if (feed(receiver, frame).length !== 1) throw new Error("A frame was lost."); },
-    () => { encodeFrame("sir", { link: 132, payload }, 10); },
+    () => { encodeFrame(sir, { link: 132, payload }, 10); },
     () => { if (feed(seeing, infrared).length !== 1) throw new Error("A frame was lost."); },
     () => { target.set(frame); crc32(frame); },
   );

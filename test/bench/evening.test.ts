@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { atConsole, kaisatsu, Process } from "./command-line.js";
 import { openLine, type Line } from "../../boards/bench/pty.js";
 import { hostCommand } from "../../boards/bench/host-command.js";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as messages } from "../../protocol/wire/message.js";
 
 const folder = mkdtempSync(join(tmpdir(), "kaisatsu-cli-"));
@@ -150,7 +150,7 @@ test("U7: money above the silent limit is paid only after a yes, in the currency
 
 /** Everything from the first message of this type on is lost, towards the handset. */
 function deadAfter(type: number): (bytes: Uint8Array) => Uint8Array[] {
-  const frames = deframer("cobs");
+  const frames = deframer(cobs);
   let dead = false;
   return (bytes) => {
     if (!dead) dead = feed(frames, bytes).some((f) => messageType(f.payload) === type);

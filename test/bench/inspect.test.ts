@@ -12,7 +12,7 @@ import { bytesFrom } from "../../boards/bench/inspect-input.js";
 import { openFileStore } from "../../boards/node/file-store.js";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
 import { beaconText, encodeBase45 } from "../../protocol/link/beacon.js";
-import { encodeFrame } from "../../protocol/link/frame.js";
+import { cobs, encodeFrame } from "../../protocol/link/frame.js";
 import { encodeRule } from "../../protocol/rule.js";
 import { encodeAsk, encodeHello, encodeStop } from "../../protocol/wire/message.js";
 import { encodeEntry } from "../../protocol/wire/entry.js";
@@ -27,6 +27,7 @@ import { encodeValue, flag, unit } from "../../protocol/wire/value.js";
 import { openCells, writeCell } from "../../runtime/journal/cells.js";
 import { append } from "../../runtime/journal/journal.js";
 import { openJournal } from "../../runtime/journal/recovery.js";
+import { sir } from "../../protocol/link/sir.js";
 
 const hello = encodeHello({
   version: 1, offer: 1, tap: new Uint8Array([0, 0, 0, 9]), nonce: new Uint8Array(32).fill(3), terminal: new Uint8Array(8).fill(4),
@@ -61,7 +62,7 @@ const lines = printed(inspect(hello)!);
     expect(inspect(claims)!.fields["rule"]).toEqual(["perDay 2"]);
   });
   test("frames on a line, both wrappings, with what they carry", () => {
-    for (const wrapping of ["cobs", "sir"] as const) {
+    for (const wrapping of [cobs, sir] as const) {
       const found = inspect(encodeFrame(wrapping, { link: 16 | 4, payload: hello }, 2))!;
       expect(JSON.stringify(found)).toContain("from terminal, first of a session, number 0");
       expect(JSON.stringify(found)).toContain('"is":"hello"');
@@ -142,7 +143,7 @@ describe("what stands inside is opened, and says who signed it", () => {
     expect(printed(inspect(report)!).join("\n")).toMatch(/records 1: finished record, profile A, \d+ bytes\n +terminalId: 0{16}\n +receipt: receipt, \d+ bytes\n +kind: 1/);
   });
   test("several frames in one read are all listed; an optical code is opened; text from outside moves no cursor", () => {
-    const frame = (link: number, payload: Uint8Array) => encodeFrame("cobs", { link, payload }, 0);
+    const frame = (link: number, payload: Uint8Array) => encodeFrame(cobs, { link, payload }, 0);
     const both = new Uint8Array([...frame(16 | 4, hello), ...frame(128 | 4 | 2, encodeAsk(0)), ...frame(1, new Uint8Array(0))]);
     const found = inspect(both)!;
     expect(found.is).toBe("3 serial or BLE frames");

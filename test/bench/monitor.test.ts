@@ -8,7 +8,8 @@ import { openPty } from "../../boards/bench/pty.js";
 import { openSerial } from "../../boards/node/serial.js";
 import { startLine } from "../hil/emulator.js";
 import { makePhone, makeStation, makeWorld, tap, ticket } from "../session/world.js";
-import { deframer, encodeFrame, feed, type Wrapping } from "../../protocol/link/frame.js";
+import { cobs, deframer, encodeFrame, feed, type Wrapping } from "../../protocol/link/frame.js";
+import { sir } from "../../protocol/link/sir.js";
 
 const folder = mkdtempSync(join(tmpdir(), "kaisatsu-monitor-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -47,13 +48,13 @@ test("--raw shows the bytes of each frame and counts what was damaged", async ()
 });
 
 test("a message in several infrared frames is told when its last came, and once", async () => {
-  const frames = feed(deframer("cobs"), recording).filter((f) => f.payload.length > 256 && f.payload.length < 512);
+  const frames = feed(deframer(cobs), recording).filter((f) => f.payload.length > 256 && f.payload.length < 512);
   expect(frames.length).toBeGreaterThan(0);
   const { link, payload } = frames[0]!;
-  const wrapping: Wrapping = "sir";
+  const wrapping: Wrapping = sir;
   const pieces = [encodeFrame(wrapping, { link: link | 8, payload: payload.slice(0, 256) }, 10), encodeFrame(wrapping, { link: link ^ 1, payload: payload.slice(256) }, 10)];
   const ran = await kaisatsu(["monitor", file("light.bin", Buffer.concat(pieces)), "--medium", "infrared", "--json"]);
-  const [whole] = said((await kaisatsu(["monitor", file("one.bin", encodeFrame("cobs", { link, payload }, 0)), "--json"])).out);
+  const [whole] = said((await kaisatsu(["monitor", file("one.bin", encodeFrame(cobs, { link, payload }, 0)), "--json"])).out);
   expect(said(ran.out)).toEqual([`${whole!.split(" ")[0]} part of a message`, whole]);
 });
 
@@ -69,19 +70,19 @@ test.each([
 });
 
 test("live, over the tap point of an emulated line: what is carried is told with its time", async () => {
-  const line = await startLine({ baud: 115_200, wrapping: "cobs", seed: 1, tapPoint: true });
+  const line = await startLine({ baud: 115_200, wrapping: cobs, seed: 1, tapPoint: true });
   const monitor = new Process(["monitor", "--port", line.tapPoint!, "--json"], folder);
   const ends = [await openSerial(line.terminal, 115_200), await openSerial(line.handset, 115_200)];
   try {
-    const frames = feed(deframer("cobs"), recording);
+    const frames = feed(deframer(cobs), recording);
     // The monitor may open its port late: a first frame is said until it was heard.
     const hello = frames.find((f) => f.payload.length > 0)!;
-    const again = setInterval(() => ends[0]!.write(encodeFrame("cobs", hello, 0)), 100);
+    const again = setInterval(() => ends[0]!.write(encodeFrame(cobs, hello, 0)), 100);
     const first = JSON.parse(await monitor.line(/"hello"/)) as { at: string; from: string };
     clearInterval(again);
     expect(first.from).toBe("terminal");
     expect(Date.parse(first.at)).toBeGreaterThan(0);
-    for (const frame of frames) ends[frame.link & 128 ? 1 : 0]!.write(encodeFrame("cobs", frame, 0));
+    for (const frame of frames) ends[frame.link & 128 ? 1 : 0]!.write(encodeFrame(cobs, frame, 0));
     await monitor.line(/"outcome, sealed"/);
     expect(await monitor.stop()).toBe(0);
   } finally {

@@ -4,7 +4,7 @@
  * picture); a test keeps the committed picture equal to what the code says today.
  */
 import { writeFileSync } from "node:fs";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as kinds } from "../../protocol/wire/message.js";
 import { framedBytes } from "./bytes.js";
 import { drawWiring } from "./wiring.js";
@@ -29,7 +29,7 @@ export function listen(): Spoken[] {
   const phone = makePhone(world, ticket(world));
   const spoken: Spoken[] = [];
   const ear = (from: Spoken["from"]) => {
-    const frames = deframer("cobs");
+    const frames = deframer(cobs);
     return (bytes: Uint8Array): Uint8Array[] => {
       for (const frame of feed(frames, bytes)) if (frame.payload.length > 0) spoken.push({ from, name: names[messageType(frame.payload)]![0], bytes: framedBytes(frame.payload.length) });
       return [bytes];

@@ -5,7 +5,7 @@
 import type { Figure, Measure, Table } from "./measure.js";
 import { choose, makePhone, makeScene, season, singleUse, tapOnce, type Scene } from "./scene.js";
 import { intent, messageType } from "../../protocol/wire/message.js";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { give, wait, type Phone } from "../session/world.js";
 
 /** Syncs of each store, between the handset's first word and the relay. */
@@ -52,7 +52,7 @@ function counted(scene: Scene, phone: Phone): Writes {
 
 /** The acknowledgement was lost: the handset has its receipt already, and the terminal writes what it could not. */
 function resumed(scene: Scene, phone: Phone): Writes {
-  scene.gate.line.b.fault = (bytes) => (messageType(feed(deframer("cobs"), bytes)[0]!.payload) === 4 ? [] : [bytes]);
+  scene.gate.line.b.fault = (bytes) => (messageType(feed(deframer(cobs), bytes)[0]!.payload) === 4 ? [] : [bytes]);
   tapOnce(phone, scene.gate);
   scene.gate.line.b.fault = undefined;
   wait(scene.gate, 3000);

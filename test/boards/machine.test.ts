@@ -11,7 +11,7 @@ import { makeClock, softwareTime, systemClockIsSet, type NodeClock } from "../..
 import { inflate, random } from "../../boards/node/machine.js";
 import { makeSimClock, makeSimRandom } from "../../boards/sim/board.js";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
-import { ladderAt } from "../../runtime/setup.js";
+import { ladderAt } from "../../runtime/kept.js";
 import { makeStation, makeWorld } from "../session/world.js";
 import { clockConforms, randomConforms } from "./clock.conformance.js";
 

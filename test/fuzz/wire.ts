@@ -155,12 +155,12 @@ function judgeCose(bytes: Uint8Array, find: (what: string) => void): void {
 function judgeLine(bytes: Uint8Array, find: (what: string) => void): void {
   for (const medium of [media.serial, media.infrared]) {
     const wrapping: Wrapping = medium.wrapping;
-    attempt(`${wrapping} deframer`, () => {
+    attempt(`${wrapping.name} deframer`, () => {
       const whole = feed(deframer(wrapping), bytes);
       const single = deframer(wrapping);
       const pieces = [...bytes].flatMap((byte) => feed(single, Uint8Array.of(byte)));
-      if (JSON.stringify(whole) !== JSON.stringify(pieces)) find(`${wrapping} frames depend on how the bytes come`);
-      for (const frame of whole) if (frame.payload.length > 1024) find(`${wrapping} frame of ${frame.payload.length} bytes`);
+      if (JSON.stringify(whole) !== JSON.stringify(pieces)) find(`${wrapping.name} frames depend on how the bytes come`);
+      for (const frame of whole) if (frame.payload.length > 1024) find(`${wrapping.name} frame of ${frame.payload.length} bytes`);
     }, find);
     attempt(`${medium.name} link`, () => {
       const link = makeLink(medium, false);

@@ -5,7 +5,8 @@
 import { describe, expect, test } from "vitest";
 import { readFileSync } from "node:fs";
 import { crc32, fcs16 } from "../../protocol/link/crc.js";
-import { decodeCobs, deframer, encodeCobs, encodeFrame, feed } from "../../protocol/link/frame.js";
+import { cobs, decodeCobs, deframer, encodeCobs, encodeFrame, feed } from "../../protocol/link/frame.js";
+import { sir } from "../../protocol/link/sir.js";
 
 const load = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/framing/${name}`, import.meta.url), "utf8"));
 const fromHex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
@@ -42,10 +43,10 @@ describe("framing vectors", () => {
 
 test("infrared: a burst that FCS-16 lets pass is refused by CRC-32", () => {
   const plain = new Uint8Array(40).map((_, i) => (i * 37 + 11) & 0x3f);
-  const good = encodeFrame("sir", { link: 4, payload: plain }, 0);
+  const good = encodeFrame(sir, { link: 4, payload: plain }, 0);
   const inside = good.slice(1, -1); // nothing here needs an escape, so bytes and code are the same
   let passed = 0;
-  const seen = deframer("sir");
+  const seen = deframer(sir);
   for (let seed = 1; seed < 2_000_000 && passed < 5; seed++) {
     const damaged = Uint8Array.from(inside);
     damaged[seed % 30]! ^= (seed >> 3) & 0x3f;
@@ -60,7 +61,7 @@ test("infrared: a burst that FCS-16 lets pass is refused by CRC-32", () => {
 });
 
 test("seeded bursts on COBS frames: none is accepted as another frame", () => {
-  const good = encodeFrame("cobs", { link: 4, payload: new Uint8Array(100).map((_, i) => i) }, 0);
+  const good = encodeFrame(cobs, { link: 4, payload: new Uint8Array(100).map((_, i) => i) }, 0);
   let state = 99;
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 4294967296;
   for (let i = 0; i < 20_000; i++) {
@@ -69,11 +70,11 @@ test("seeded bursts on COBS frames: none is accepted as another frame", () => {
     const length = 1 + Math.floor(random() * 64);
     for (let at = from; at < Math.min(good.length, from + length); at++) damaged[at] = Math.floor(random() * 256);
     if (Buffer.compare(damaged, good) === 0) continue;
-    expect(feed(deframer("cobs"), damaged)).toEqual([]);
+    expect(feed(deframer(cobs), damaged)).toEqual([]);
   }
 });
 
-test.each(["cobs", "sir"] as const)("%s: a frame of any length up to the longest, of bytes that need coding most; one byte more is refused", (wrapping) => {
+test.each([cobs, sir])("$name: a frame of any length up to the longest, of bytes that need coding most; one byte more is refused", (wrapping) => {
   const through = (payload: Uint8Array) => feed(deframer(wrapping), encodeFrame(wrapping, { link: 0x7d, payload }, 3));
   for (const byte of [0, 1, 0x7d, 0xc0, 0xff]) {
     for (let length = 0; length <= 1024; length += length < 600 ? 1 : 53) {
@@ -88,12 +89,12 @@ test.each(["cobs", "sir"] as const)("%s: a frame of any length up to the longest
 });
 
 test("SIR: an escape before the end is no frame, and is counted; bytes outside a frame are not", () => {
-  const d = deframer("sir");
+  const d = deframer(sir);
   expect(feed(d, Uint8Array.of(1, 2, 0xc1, 0xc0, 5, 6, 7, 8, 9, 10, 11, 0x7d, 0xc1))).toEqual([]);
   expect(d.lost).toBe(1);
   expect(feed(d, Uint8Array.of(0xc0, 5, 0xc0, 0xc1))).toEqual([]);
   expect(d.lost).toBe(3);
-  expect(feed(d, encodeFrame("sir", { link: 1, payload: Uint8Array.of(1) }, 0)).length).toBe(1);
+  expect(feed(d, encodeFrame(sir, { link: 1, payload: Uint8Array.of(1) }, 0)).length).toBe(1);
 });
 
 test("infrared: each of the two check sums is asked; one alone that fits is not enough", () => {
@@ -104,7 +105,7 @@ test("infrared: each of the two check sums is asked; one alone that fits is not 
     const fcs = fcs16(Uint8Array.from(bytes)) ^ off;
     return Uint8Array.from([0xc0, ...[...bytes, fcs & 255, fcs >> 8].flatMap((b) => (b === 0xc0 || b === 0xc1 || b === 0x7d ? [0x7d, b ^ 0x20] : [b])), 0xc1]);
   };
-  expect(feed(deframer("sir"), wrapped(sum32, 0))).toEqual([{ link: 4, payload: Uint8Array.of(1, 2, 3) }]);
-  expect(feed(deframer("sir"), wrapped(sum32, 1))).toEqual([]);
-  expect(feed(deframer("sir"), wrapped(sum32.map((b) => b ^ 1), 0))).toEqual([]);
+  expect(feed(deframer(sir), wrapped(sum32, 0))).toEqual([{ link: 4, payload: Uint8Array.of(1, 2, 3) }]);
+  expect(feed(deframer(sir), wrapped(sum32, 1))).toEqual([]);
+  expect(feed(deframer(sir), wrapped(sum32.map((b) => b ^ 1), 0))).toEqual([]);
 });

@@ -7,6 +7,7 @@ import { deadline, makeLink, poll, receive, send, wake, type Link, type Sending 
 import { media, type Medium } from "../../protocol/link/media.js";
 import { beaconFrame } from "../../protocol/link/beacon.js";
 import { encodeFrame } from "../../protocol/link/frame.js";
+import { sir } from "../../protocol/link/sir.js";
 
 type Damage = (bytes: Uint8Array, write: number) => Uint8Array;
 interface Told { atTerminal: string[]; atHandset: string[]; lost: boolean; bytes: number; frames: number }
@@ -190,7 +191,7 @@ test.each(Object.values(media))("$name: an ack owed beside an outstanding frame 
 
 test("a fragment that comes once more, late, is no part of another message", () => {
   const terminal = makeLink(media.infrared, false);
-  const part = (number: number, more: boolean, letter: string) => encodeFrame("sir", { link: 128 | 4 | (more ? 8 : 0) | (number & 1) | (number > 1 ? 64 : 0) | (number === 0 ? 16 : 0), payload: Buffer.from(letter) }, 0);
+  const part = (number: number, more: boolean, letter: string) => encodeFrame(sir, { link: 128 | 4 | (more ? 8 : 0) | (number & 1) | (number > 1 ? 64 : 0) | (number === 0 ? 16 : 0), payload: Buffer.from(letter) }, 0);
   const heard = [part(0, true, "a"), part(1, false, "b"), part(0, true, "a"), part(2, true, "c"), part(0, true, "a"), part(1, false, "b"), part(3, false, "d")]
     .flatMap((bytes, n) => receive(terminal, bytes, n).messages.map((m) => Buffer.from(m).toString()));
   expect(heard).toEqual(["ab", "cd"]);

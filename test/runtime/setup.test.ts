@@ -18,7 +18,8 @@ import {
 } from "../../protocol/wire/trust.js";
 import { keyId } from "../../protocol/wire/signed.js";
 import { readFrom } from "../../runtime/journal/journal.js";
-import { keepNumbers, ladderAt, openSetup, raiseFloor, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles, valuesList, type Setup } from "../../runtime/setup.js";
+import { keepNumbers, ladderAt, raiseFloor } from "../../runtime/kept.js";
+import { openSetup, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles, valuesList, type Setup } from "../../runtime/setup.js";
 import { timeOf } from "../../runtime/keeping.js";
 import { endsMax, signersFor } from "../../runtime/sync/trust.js";
 

@@ -12,7 +12,7 @@ import { refusal } from "../../protocol/refusal.js";
 import type { Board } from "../../runtime/board.js";
 import { boardFault, type Store } from "../../runtime/journal/store.js";
 import { readFrom } from "../../runtime/journal/journal.js";
-import { keepNumbers } from "../../runtime/setup.js";
+import { keepNumbers } from "../../runtime/kept.js";
 import { poll } from "../../runtime/terminal.js";
 import { newestReceipt } from "../../runtime/value/wallet.js";
 import { coupons, copyPhone, crypto, makePhone, makeStation, makeWorld, powerCut, shownTo, startStation, tap, ticket, wait, type Station } from "../session/world.js";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kaisatsu, Process, type Ran } from "../bench/command-line.js";
 import { openLine, type Line } from "../../boards/bench/pty.js";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as messages } from "../../protocol/wire/message.js";
 
 const folder = mkdtempSync(join(tmpdir(), "kaisatsu-u7-"));
@@ -119,7 +119,7 @@ test("the holder is asked, and an amount that he declines stays due for another"
 test("U7: the acknowledgement is lost and both sides start again: the payment is finished at the next tap, without a second charge", async () => {
   shop.type("2.50");
   await shop.line(/"amount":250/);
-  const frames = deframer("cobs");
+  const frames = deframer(cobs);
   let dead = false;
   line.options.toA = (bytes) => {
     if (!dead) dead = feed(frames, bytes).some((f) => messageType(f.payload) === messages.acknowledgement);

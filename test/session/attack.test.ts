@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { card, certificateOf, copyPhone, crypto, give, makePhone, makeProvider, makeStation, makeWorld, secretOf, sell, shownTo, start, daySeconds, tap, ticket, coupons, wait, type Phone, type Station } from "./world.js";
 import { refusal } from "../../protocol/refusal.js";
 import { newestReceipt, newestOf } from "../../runtime/value/wallet.js";
-import { deframer, encodeFrame, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, encodeFrame, feed } from "../../protocol/link/frame.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
 import { encodeHello, decodeHello, messageType, type as kinds } from "../../protocol/wire/message.js";
 import { readFrom } from "../../runtime/journal/journal.js";
@@ -16,10 +16,10 @@ const records = (s: Station) => readFrom(s.terminal.journal, 1, 1000, 1e6).entri
 
 /** Looks at every message on the line by its type; `change` answers what goes on instead. */
 function meddle(change: (payload: Uint8Array, type: number, link: number) => Uint8Array[] | undefined) {
-  const d = deframer("cobs");
+  const d = deframer(cobs);
   return (bytes: Uint8Array): Uint8Array[] => feed(d, bytes).flatMap((frame) => {
     const changed = change(frame.payload, frame.payload.length === 0 ? -1 : messageType(frame.payload), frame.link);
-    return (changed ?? [frame.payload]).map((payload) => encodeFrame("cobs", { link: frame.link, payload }, 0));
+    return (changed ?? [frame.payload]).map((payload) => encodeFrame(cobs, { link: frame.link, payload }, 0));
   });
 }
 function world(): { gate: Station; phone: Phone; w: ReturnType<typeof makeWorld> } {

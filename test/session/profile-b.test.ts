@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { ask, counterOf, drive, greet, hear, idOf, introduce, makeGate, makeHand, makeMint, newestOf, powerCut, secretOf, signedValue, silence, start, tapOnce, type Gate, type Hand, type OnTheWay } from "./core.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
-import { encodeFrame } from "../../protocol/link/frame.js";
+import { cobs, encodeFrame } from "../../protocol/link/frame.js";
 import { refusal } from "../../protocol/refusal.js";
 import { keyOfGrant } from "../../protocol/session/transcript.js";
 import { equal } from "../../protocol/wire/bytes.js";
@@ -37,7 +37,7 @@ describe("use", () => {
     expect(last(gate.shown)).toBe(refusal.already_used);
   });
   test("a first use takes at most 340 bytes on the line, evidence included", () => {
-    const framed = tapOnce(ticket(), board()).map((m) => encodeFrame("cobs", { link: 1, payload: m.bytes }, 0).length);
+    const framed = tapOnce(ticket(), board()).map((m) => encodeFrame(cobs, { link: 1, payload: m.bytes }, 0).length);
     expect(framed.length).toBe(6);
     expect(framed.slice(0, 5).reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(340);
   });

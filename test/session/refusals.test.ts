@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { drive, finishStore, greet, hear, idOf, introduce, makeGate, makeHand, makeMint, newestOf, powerCut, secretOf, signedValue, silence, start, tapOnce, type Gate, type GateOptions, type Hand, type Moment, type OnTheWay } from "./core.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
-import { accepted, helpers, refusal, refusals } from "../../protocol/refusal.js";
+import { accepted, helpNumber, helpers, lightOf, refusal, refusals, toneOf } from "../../protocol/refusal.js";
 import { clause, encodeRule } from "../../protocol/rule.js";
 import { mac8, none } from "../../protocol/session/transcript.js";
 import { intent, messageType, type as kinds } from "../../protocol/wire/message.js";
@@ -264,4 +264,9 @@ describe("of two reasons that hold at once the one that comes first in the table
   test("before the proof held, nothing about a value is said: 9 hides everything behind it", () => {
     for (const code of codes) if (code > 9) expect(given(9, code), `with ${code}`).toBe(refusal.not_genuine);
   });
+});
+
+test("a machine without texts shows and tells the same as one with them", () => {
+  for (const row of refusals.slice(1)) expect([lightOf(row.code), toneOf(row.code), helpers[helpNumber(row.code)]]).toEqual([row.light, row.tone, row.help]);
+  expect([lightOf(0), toneOf(0)]).toEqual([accepted.light, accepted.tone]);
 });

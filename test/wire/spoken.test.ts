@@ -3,7 +3,7 @@
  * object a terminal is set up with. The other direction of `grammar.test.ts`, with nothing made up.
  */
 import { expect, test } from "vitest";
-import { deframer, feed } from "../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { profileB } from "../../protocol/session/profile-b.js";
 import { messageType } from "../../protocol/wire/message.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
@@ -30,7 +30,7 @@ function listener(): { seen: Map<string, number>; hear(): (bytes: Uint8Array) =>
   return {
     seen,
     hear: () => {
-      const d = deframer("cobs");
+      const d = deframer(cobs);
       return (bytes) => {
         for (const frame of feed(d, bytes)) if (frame.payload.length > 0) count(rulesOf[messageType(frame.payload)]!, frame.payload);
         return [bytes];

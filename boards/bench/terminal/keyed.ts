@@ -4,7 +4,7 @@
  */
 import { amountText, limitIn, readAmount } from "../amount.js";
 import type { Context } from "../command.js";
-import { mostForOneUse } from "../../../runtime/setup.js";
+import { mostForOneUse } from "../../../runtime/kept.js";
 import { ask, type Terminal } from "../../../runtime/terminal.js";
 
 /** Reads lines until the answered function is called. `wake` lets the terminal look at once. */

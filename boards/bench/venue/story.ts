@@ -7,7 +7,7 @@ import type { Context } from "../command.js";
 import { refresh, report, type Phone } from "../../node/phone.js";
 import { boardFault } from "../../../runtime/journal/store.js";
 import { newestOf, newestReceipt, type WalletValue } from "../../../runtime/value/wallet.js";
-import { deframer, feed } from "../../../protocol/link/frame.js";
+import { cobs, deframer, feed } from "../../../protocol/link/frame.js";
 import { refusals } from "../../../protocol/refusal.js";
 import { hex } from "../../../protocol/wire/bytes.js";
 import { intent, messageType, type as kinds } from "../../../protocol/wire/message.js";
@@ -259,7 +259,7 @@ class Teller {
 
 /** Everything from the first message of this type on is lost, both ways. */
 function cutAt(type: number, way: "toA" | "toB"): (side: "toA" | "toB", bytes: Uint8Array) => boolean {
-  const frames = deframer("cobs");
+  const frames = deframer(cobs);
   let dead = false;
   return (side, bytes) => {
     if (!dead && side === way) dead = feed(frames, bytes).some((f) => f.payload.length > 0 && messageType(f.payload) === type);

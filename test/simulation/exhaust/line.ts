@@ -6,7 +6,7 @@
  * passed up and counted, and refused by the session.
  */
 import { beaconFrame } from "../../../protocol/link/beacon.js";
-import { deframer, encodeFrame, feed } from "../../../protocol/link/frame.js";
+import { cobs, deframer, encodeFrame, feed } from "../../../protocol/link/frame.js";
 import { makeLink, poll, receive, send } from "../../../protocol/link/link.js";
 import { media, type Medium } from "../../../protocol/link/media.js";
 import { limits } from "../../../protocol/limits.js";
@@ -128,8 +128,8 @@ const rows: Row[] = [
     report("a day of bytes", () => endless(g.medium), []);
   } },
   { fault: "10 length lies", points: (g, report) => {
-    const lengths = g.medium.wrapping === "cobs" ? codes(g.base) : g.base.flatMap((w) => [...w.bytes.keys()].map((at) => ({ n: w.n, at })));
-    const lies = g.medium.wrapping === "cobs" ? [0, 1, 2, 3, 4, 16, 32, 64, 127, 128, 129, 200, 252, 253, 254, 255] : [0x7d, 0xc0, 0xc1];
+    const lengths = g.medium.wrapping === cobs ? codes(g.base) : g.base.flatMap((w) => [...w.bytes.keys()].map((at) => ({ n: w.n, at })));
+    const lies = g.medium.wrapping === cobs ? [0, 1, 2, 3, 4, 16, 32, 64, 127, 128, 129, 200, 252, 253, 254, 255] : [0x7d, 0xc0, 0xc1];
     for (const { n, at } of lengths) for (const lie of lies) report(`write ${n} byte ${at} says ${lie}`, () => converse(g.medium, atWrite(n, (x) => [arrive(x, changed(x.bytes, at, lie))])), [1]);
   } },
   { fault: "10 message without an end", points: (g, report) => report("fragment after fragment", () => unending(g.medium), []) },
