@@ -54,6 +54,9 @@ export const limits = {
   attachmentBytesMax: 2048,
   /** Spare keys that the host may hold for one handset, so that a value can be certified to it while it is away. */
   spareKeysMax: 8,
+  /** A letter to or from a small board, and what its body holds: news and pieces of a status list are cut to fit (`trust.md` §5). */
+  envelopeToBoardBytesMax: 512,
+  boardBodyBytesMax: 400,
   /** Journal entries in one batch: about 200 finished records fill an envelope. */
   batchEntriesMax: 200,
   /** A signed status list as it travels, and its bits unpacked (four values a byte): a million values with one in a hundred set need 15 KB. */

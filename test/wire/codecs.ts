@@ -24,6 +24,7 @@ import * as trust from "../../protocol/wire/trust.js";
 import { decodeEncrypt, decodeEncrypt0, decodeMac0, encodeEncrypt, encodeEncrypt0, encodeMac0 } from "../../protocol/wire/cose.js";
 import { decodeEntry, encodeEntry } from "../../protocol/wire/entry.js";
 import { decodeMessage, encodeMessage, readEnvelope } from "../../protocol/wire/envelope.js";
+import * as board from "../../protocol/wire/board-letters.js";
 import * as provision from "../../protocol/wire/provision.js";
 import { readEnvelopeB } from "../../protocol/wire/envelope-b.js";
 import { decodeSigned, encodeSigned, type SignedType } from "../../protocol/wire/signed.js";
@@ -111,6 +112,8 @@ export const codecs: Record<string, Codec> = {
   },
   "envelope-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === true ? encodeEncrypt0(decodeEncrypt0(bytes)!, true) : undefined),
   "maced-b": (bytes) => (readEnvelopeB(bytes)?.isSealed === false ? encodeMac0(decodeMac0(bytes)!, true) : undefined),
+  "pull-board": twoWays(board.decodePullBoard, board.encodePullBoard),
+  "news-board": twoWays(board.decodeNewsBoard, board.encodeNewsBoard),
   introduce: twoWays(orUndefined(provision.decodeIntroduce), provision.encodeIntroduce),
   board: twoWays(provision.decodeBoard, provision.encodeBoard),
   "claim-code": twoWays(provision.decodeClaimCode, provision.encodeClaimCode),
