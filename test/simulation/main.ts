@@ -126,31 +126,39 @@ function makeProgress(what: string, of: number): (done: number, more: string) =>
   };
 }
 
+/** On standard output: words for people, or one JSON object a line and nothing else. */
+function say(json: boolean, words: string, fact: object): void {
+  console.log(json ? JSON.stringify(fact) : words);
+}
+
 /** Shrinks one failure and prints all that is needed to look into it. */
-async function explain(plan: Plan, invariant: string): Promise<void> {
+async function explain(plan: Plan, invariant: string, json: boolean): Promise<void> {
   const { plan: small, result } = await shrink(await makeBase(), plan, invariant);
   const folder = join(tmpdir(), "kaisatsu-sim");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `seed-${plan.seed}-${invariant}.json`);
   writeFileSync(path, JSON.stringify(small));
   const broken = result.violations.find((v) => v.invariant === invariant);
-  console.log(`\n${invariant} is broken with seed ${plan.seed}: ${broken?.what ?? "not on the way back"} (at ${broken?.atMs ?? 0} ms)`);
-  console.log(`shrunk from ${plan.workload.length} actions and ${plan.faults.length} faults to ${small.workload.length} and ${small.faults.length}:\n${JSON.stringify(small)}`);
-  console.log(`last events:\n  ${result.last.join("\n  ")}`);
-  console.log(`replay: npm run sim -- --plan ${path}   (whole: npm run sim -- --seed ${plan.seed})\n`);
+  const what = broken?.what ?? "not on the way back", atMs = broken?.atMs ?? 0;
+  say(json, `
+${invariant} is broken with seed ${plan.seed}: ${what} (at ${atMs} ms)
+shrunk from ${plan.workload.length} actions and ${plan.faults.length} faults to ${small.workload.length} and ${small.faults.length}:
+${JSON.stringify(small)}
+last events:
+  ${result.last.join("\n  ")}
+replay: npm run sim -- --plan ${path}   (whole: npm run sim -- --seed ${plan.seed})
+`, { broken: invariant, seed: plan.seed, what, atMs, plan: small, last: result.last, replay: `npm run sim -- --plan ${path}` });
 }
 
 function printTotals(t: Totals, seconds: number, json: boolean): void {
-  if (!json) {
-    console.log(`${t.seeds} seeds, ${t.taps} taps, ${(t.taps / seconds).toFixed(0)} taps a second, ${t.tracesRepeated} traces repeated, ${t.violations} with violations`);
-    return;
-  }
-  console.log(JSON.stringify({ seeds: t.seeds, taps: t.taps, faults: t.faults, violations: t.violations, tracesRepeated: t.tracesRepeated }));
+  const { seeds, taps, faults, violations, tracesRepeated } = t;
+  say(json, `${seeds} seeds, ${taps} taps, ${(taps / seconds).toFixed(0)} taps a second, ${tracesRepeated} traces repeated, ${violations} with violations`, { seeds, taps, faults, violations, tracesRepeated });
 }
 
 // ---- the commands ---------------------------------------------------------------------------------------------------------------
 
-async function seeds(o: Options): Promise<boolean> {
+/** Runs a block of seeds and tells of it; false when something broke or a floor was not reached. `into` gets its totals. */
+async function seeds(o: Options, into = newTotals()): Promise<boolean> {
   const begun = performance.now();
   const progress = makeProgress("seeds", o.seeds);
   const totals = await runSeeds(o.from, o.seeds, (t) => progress(t.seeds, `, ${t.taps} taps, ${(t.taps / ((performance.now() - begun) / 1000)).toFixed(0)} a second, ${t.violations} violations`));
@@ -159,9 +167,13 @@ async function seeds(o: Options): Promise<boolean> {
   if ((await traceElsewhere(away)) !== (await runPlan(base, drawPlan(away))).trace) totals.failed.push({ seed: away, invariant: "determinism", what: "another time zone, language and heap size gave another trace" });
   totals.tracesRepeated++;
   const lacking = totals.seeds >= floorsFrom ? missing(totals) : [];
-  for (const f of totals.failed.slice(0, 3)) if (f.invariant !== "determinism") await explain(drawPlan(f.seed), f.invariant); else console.log(`seed ${f.seed}: ${f.what}`);
-  for (const line of lacking) console.log(`never enough: ${line}`);
+  const differing = totals.failed.filter((f) => f.invariant === "determinism");
+  totals.violations += differing.length;
+  for (const f of differing) say(o.json, `seed ${f.seed}: ${f.what}`, { broken: "determinism", seed: f.seed, what: f.what });
+  for (const f of totals.failed.filter((x) => x.invariant !== "determinism").slice(0, 3)) await explain(drawPlan(f.seed), f.invariant, o.json);
+  for (const line of lacking) say(o.json, `never enough: ${line}`, { lacking: line });
   if (!o.json) printTable(totals);
+  addTotals(into, totals);
   printTotals(totals, (performance.now() - begun) / 1000, o.json);
   return totals.failed.length === 0 && lacking.length === 0;
 }
@@ -174,10 +186,10 @@ function printTable(t: Totals): void {
 async function onePlan(plan: Plan, o: Options): Promise<boolean> {
   const r = await runPlan(await makeBase(), plan);
   if (o.trace) { console.log(r.trace); return true; }
-  for (const v of r.violations) console.log(`${v.invariant} at ${v.atMs} ms: ${v.what}`);
-  console.log(`last events:\n  ${r.last.join("\n  ")}`);
-  console.log(`seed ${plan.seed}: ${r.taps} taps, trace ${r.trace}, ${r.violations.length === 0 ? "nothing broken" : `${r.violations.length} violations`}`);
-  if (r.violations.length > 0 && o.plan === undefined) await explain(plan, r.violations[0]!.invariant);
+  for (const v of r.violations) say(o.json, `${v.invariant} at ${v.atMs} ms: ${v.what}`, { broken: v.invariant, seed: plan.seed, what: v.what, atMs: v.atMs });
+  say(o.json, `last events:\n  ${r.last.join("\n  ")}\nseed ${plan.seed}: ${r.taps} taps, trace ${r.trace}, ${r.violations.length === 0 ? "nothing broken" : `${r.violations.length} violations`}`, { last: r.last, trace: r.trace });
+  if (r.violations.length > 0 && o.plan === undefined) await explain(plan, r.violations[0]!.invariant, o.json);
+  if (o.json) printTotals({ ...newTotals(), seeds: 1, taps: r.taps, faults: r.fired, violations: Math.min(1, r.violations.length) }, 1, true);
   return r.violations.length === 0;
 }
 
@@ -209,8 +221,10 @@ async function exhaust(name: string, o: Options): Promise<boolean> {
 }
 
 function tellFound(name: string, found: Found, json: boolean): boolean {
-  if (json) console.log(JSON.stringify({ suite: name, points: found.points, faults: found.faults, violations: found.violations.length, what: found.violations[0] ?? "" }));
-  else {
+  if (json) {
+    const first = found.violations[0] ?? "";
+    console.log(JSON.stringify({ suite: name, points: found.points, faults: found.faults, violations: found.violations.length, invariant: /^I\d+/.exec(first)?.[0] ?? "", what: first }));
+  } else {
     for (const violation of found.violations.slice(0, 5)) console.log(`${name}: ${violation}`);
     console.log(`${name}: ${found.points} points, ${found.violations.length} violations`);
   }
@@ -249,21 +263,30 @@ async function soak(o: Options): Promise<boolean> {
 async function submission(o: Options): Promise<boolean> {
   const begun = performance.now();
   const from = o.from === 1 ? ofCommit() : o.from;
-  const { plans, broken } = await replayRegressions();
-  for (const line of broken) console.log(line);
+  const plans = await fixedBugs(o);
   const results = await Promise.all([suites.filter((_, i) => i % 2 === 0), suites.filter((_, i) => i % 2 === 1)].map(async (half) => {
     const codes: boolean[] = [];
-    for (const suite of half) codes.push(await apart(["--exhaust", suite.name, "--damage", String(suite.usual)]));
-    if (half[0] === suites[0]) codes.push(await apart(["--fuzz", "--seeds", String(fuzzUsual)]));
+    for (const suite of half) codes.push(await apart(["--exhaust", suite.name, "--damage", String(suite.usual), ...(o.json ? ["--json"] : [])]));
+    if (half[0] === suites[0]) codes.push(await apart(["--fuzz", "--seeds", String(fuzzUsual), ...(o.json ? ["--json"] : [])]));
     return codes;
   }));
   const many = o.seeds === 200 ? 1000 : o.seeds;
-  console.log(`seeds 1 to ${many}, and those of this commit: ${from} to ${from + many - 1}`);
-  const fixed = await seeds({ ...o, from: 1, seeds: many });
-  const fresh = await seeds({ ...o, from, seeds: many });
-  const good = broken.length === 0 && results.flat().every((x) => x) && fixed && fresh;
-  console.log(`simulation: ${plans} plans, ${suites.length} suites, fuzz, ${2 * many} seeds, ${good ? "nothing broken" : "BROKEN"}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  const both = newTotals();
+  say(o.json, `seeds 1 to ${many}, and those of this commit: ${from} to ${from + many - 1}`, { fixed: [1, many], ofCommit: [from, from + many - 1] });
+  const fixed = await seeds({ ...o, from: 1, seeds: many }, both);
+  const fresh = await seeds({ ...o, from, seeds: many }, both);
+  const good = plans.good && results.flat().every((x) => x) && fixed && fresh;
+  const seconds = (performance.now() - begun) / 1000;
+  if (o.json) printTotals(both, seconds, true);
+  else console.log(`simulation: ${plans.count} plans, ${suites.length} suites, fuzz, ${2 * many} seeds, ${good ? "nothing broken" : "BROKEN"}, ${seconds.toFixed(0)} s`);
   return good;
+}
+
+async function fixedBugs(o: Options): Promise<{ count: number; good: boolean }> {
+  const { plans, broken } = await replayRegressions();
+  for (const line of broken) say(o.json, line, { broken: line });
+  say(o.json, `${plans} plans of fixed bugs replayed, ${broken.length} broken`, { plans, brokenPlans: broken.length });
+  return { count: plans, good: broken.length === 0 };
 }
 
 /** Fuzzed inputs in every submission. */
@@ -293,10 +316,8 @@ async function chosen(o: Options): Promise<boolean> {
   if (o.fuzz) return tellFound("fuzz", await fuzz(o.seeds === 200 ? 100_000 : o.seeds, o.from, makeProgressOf("fuzz")), o.json);
   if (o.soak > 0) return await soak(o);
   if (o.ci) return await submission(o);
-  const { plans, broken } = await replayRegressions();
-  for (const line of broken) console.log(line);
-  if (!o.json) console.log(`${plans} plans of fixed bugs replayed, ${broken.length} broken`);
-  return (await seeds(o)) && broken.length === 0;
+  const plans = await fixedBugs(o);
+  return (await seeds(o)) && plans.good;
 }
 
 function makeProgressOf(what: string): (done: number, of: number) => void {
