@@ -67,12 +67,12 @@ export function converse(medium: Medium, line: Line, talk: Talk = {}): Told {
     const [session, n] = text.split(":")[0]!.split(".").map(Number) as [number, number];
     const a = at[end];
     if (others(text)) { told.passedUp.push(`${end} heard another's word`); return; }
-    if (!(n <= closing) || text !== textOf(session, n)) { told.violations.push(`${end} heard what nobody said`); return; }
+    if (!(n <= closing) || text !== textOf(session, n)) { told.violations.push(`I7 ${end} heard what nobody said`); return; }
     if (end === "handset" && n === 0) {
       if (session < a.session) told.passedUp.push(`old hello ${session}`); // Whoever replays a hello may replay all that followed it.
       Object.assign(a, { session, next: 0 });
     }
-    if (session !== a.session || n !== a.next) { told.violations.push(`${end} heard ${session}.${n} and waited for ${a.session}.${a.next}`); return; }
+    if (session !== a.session || n !== a.next) { told.violations.push(`I4 ${end} heard ${session}.${n} and waited for ${a.session}.${a.next}`); return; }
     a.next = n + 2;
     if (n === 3) told.finished.push(session);
     if (n < closing) answers.push({ atMs: nowMs + thinkMs, end, session, n: n + 1 });
@@ -103,7 +103,7 @@ export function converse(medium: Medium, line: Line, talk: Talk = {}): Told {
     for (const d of due) for (const message of receive(links[d.to], d.bytes, nowMs).messages) hear(d.to, message);
     if (due.length === 0) nowMs++;
     for (const end of ["terminal", "handset"] as const) {
-      if (links[end].deframer.held.length !== held[end] || links[end].arriving.reduce((sum, part) => sum + part.length, 0) > 2048) told.violations.push(`${end} holds more than one message`);
+      if (links[end].deframer.held.length !== held[end] || links[end].arriving.reduce((sum, part) => sum + part.length, 0) > 2048) told.violations.push(`I10 ${end} holds more than one message`);
     }
   }
   told.endMs = nowMs;

@@ -12,6 +12,7 @@ import { append, chained, entryBytesMax, flush, oldestEnds, prepare, readFrom, r
 import { openJournal } from "../../../runtime/journal/recovery.js";
 import { freePages } from "../../../runtime/journal/ring.js";
 import type { Store } from "../../../runtime/journal/store.js";
+import { violation } from "../violation.js";
 
 export interface Result { points: number; faults: Record<string, number>; violations: string[] }
 export interface Options { /** Damage seeds a point. */ damage: number; progress?: (done: number, of: number) => void }
@@ -88,15 +89,15 @@ const same = (a: Uint8Array, b: Uint8Array | undefined): boolean => b !== undefi
 /** I5 of a journal that was told this; undefined when it holds. */
 export function wrong(o: Opened, told: Told): string | undefined {
   const j = o.journal;
-  if (j.damaged.length > 0) return `damage at ${JSON.stringify(j.damaged)} that nobody did`;
-  if (j.fault !== undefined) return `fault: ${j.fault.message}`;
-  if (Number.isNaN(o.first)) return "entries are not in sequence";
+  if (j.damaged.length > 0) return `I6 damage at ${JSON.stringify(j.damaged)} that nobody did`;
+  if (j.fault !== undefined) return `I5 fault: ${j.fault.message}`;
+  if (Number.isNaN(o.first)) return "I5 entries are not in sequence";
   const last = o.first + o.visited.length - 1;
-  if (o.first > Math.max(told.released, told.releasing) + 1) return `begins with ${o.first}, given back were ${told.releasing}`;
-  if (last < told.acknowledged) return `ends with ${last}, acknowledged were ${told.acknowledged}`;
-  if (last > told.written.length) return `ends with ${last}, written were ${told.written.length}`;
-  for (let i = 0; i < o.visited.length; i++) if (!same(o.visited[i]!, told.written[o.first + i - 1])) return `entry ${o.first + i} is another one`;
-  if (!same(headOf(told, last), j.head)) return "the chain is another one";
+  if (o.first > Math.max(told.released, told.releasing) + 1) return `I5 begins with ${o.first}, given back were ${told.releasing}`;
+  if (last < told.acknowledged) return `I5 ends with ${last}, acknowledged were ${told.acknowledged}`;
+  if (last > told.written.length) return `I5 ends with ${last}, written were ${told.written.length}`;
+  for (let i = 0; i < o.visited.length; i++) if (!same(o.visited[i]!, told.written[o.first + i - 1])) return `I5 entry ${o.first + i} is another one`;
+  if (!same(headOf(told, last), j.head)) return "I5 the chain is another one";
   return served(j, told, o.first, last);
 }
 
@@ -108,8 +109,8 @@ function headOf(told: Told, through: number): Uint8Array {
 
 function served(j: Journal, told: Told, first: number, last: number): string | undefined {
   const read = readFrom(j, first, 1000, 1e9);
-  if (read.entries.length !== last - first + 1) return `serves ${read.entries.length} of ${last - first + 1} entries`;
-  return read.entries.every((entry, i) => same(entry, told.written[first + i - 1])) && (last < first || same(read.head, j.head)) ? undefined : "serves other entries";
+  if (read.entries.length !== last - first + 1) return `I5 serves ${read.entries.length} of ${last - first + 1} entries`;
+  return read.entries.every((entry, i) => same(entry, told.written[first + i - 1])) && (last < first || same(read.head, j.head)) ? undefined : "I5 serves other entries";
 }
 
 /** Opened, what was read stays: also after more was written and power failed again. */
@@ -166,7 +167,7 @@ export function cuts(result: Result, damage: number): void {
       collect(store);
       const problem = stays(store.restarted(), told, collect);
       result.points++;
-      if (problem !== undefined) result.violations.push(`${medium}, ${name}, cut at operation ${n}, damage ${seed}: ${problem}`);
+      if (problem !== undefined) result.violations.push(violation(`${medium}, ${name}, cut at operation ${n}, damage ${seed}`, problem));
     }
   }
 }
@@ -193,7 +194,7 @@ export function subsets(result: Result): void {
         collect(store);
         const problem = stays(store.restarted(), told, collect);
         result.points++;
-        if (problem !== undefined) result.violations.push(`disk, ${name}, operation ${n}, sectors ${set.toString(2)} survive: ${problem}`);
+        if (problem !== undefined) result.violations.push(violation(`disk, ${name}, operation ${n}, sectors ${set.toString(2)} survive`, problem));
       }
     }
   }
@@ -216,18 +217,18 @@ export function rot(result: Result, bits: readonly number[]): void {
     const o = open(store);
     result.points++;
     const problem = rotten(o, image.told);
-    if (problem !== undefined) result.violations.push(`bit ${bit} of byte ${offset} on page ${page}: ${problem}`);
+    if (problem !== undefined) result.violations.push(violation(`bit ${bit} of byte ${offset} on page ${page}`, problem));
   }
 }
 
 function rotten(o: Opened, told: Told): string | undefined {
   const j = o.journal;
   const read = o.visited.map((entry) => told.written.findIndex((w) => same(w, entry)));
-  if (read.some((number) => number < 0)) return "an entry that nobody wrote";
+  if (read.some((number) => number < 0)) return "I6 an entry that nobody wrote";
   const lost = told.written.length - read.length;
-  if (lost > 1) return `${lost} entries are not served`;
-  if (lost === 1 && j.damaged.length === 0 && j.torn === undefined) return "a lost entry and not a word of it";
-  if (j.damaged.length > 0 && j.fault === undefined) return "a damaged journal goes on";
+  if (lost > 1) return `I6 ${lost} entries are not served`;
+  if (lost === 1 && j.damaged.length === 0 && j.torn === undefined) return "I6 a lost entry and not a word of it";
+  if (j.damaged.length > 0 && j.fault === undefined) return "I6 a damaged journal goes on";
   return undefined;
 }
 
@@ -244,9 +245,9 @@ export function silent(result: Result): void {
         const o = open(run.store.restarted());
         result.points++;
         const said = !run.whole || o.journal.damaged.length > 0;
-        const problem = said ? undefined : wrong(o, run.told);
+        const problem = said ? undefined : wrong(o, run.told)?.replace(/^I\d+ /, "I6 ");
         const invented = o.visited.some((entry) => !run.told.written.some((w) => same(w, entry)));
-        if (problem !== undefined || invented) result.violations.push(`${medium}, ${name}, operation ${i + 1} did ${how.what}: ${problem ?? "an entry that nobody wrote"}`);
+        if (problem !== undefined || invented) result.violations.push(violation(`${medium}, ${name}, operation ${i + 1} did ${how.what}`, problem ?? "I6 an entry that nobody wrote"));
       }
     });
   }
@@ -262,13 +263,13 @@ export function full(result: Result): void {
       collect(run.store);
       const problem = stays(run.store.restarted(), run.told, collect);
       result.points++;
-      if (problem !== undefined) result.violations.push(`disk full at operation ${n} of ${name}: ${problem}`);
+      if (problem !== undefined) result.violations.push(violation(`disk full at operation ${n} of ${name}`, problem));
     }
   }
   for (let pages = 3; pages <= 12; pages++) for (let length = 8; length <= 400; length += 56) {
     const problem = capacity(pages, length);
     result.points++;
-    if (problem !== undefined) result.violations.push(`${pages} pages, entries of ${length} bytes: ${problem}`);
+    if (problem !== undefined) result.violations.push(violation(`${pages} pages, entries of ${length} bytes`, problem));
   }
 }
 
@@ -280,12 +281,12 @@ function capacity(pages: number, length: number): string | undefined {
   for (let round = 0; round < 3; round++) {
     const before = told.written.length;
     while (roomFor(j, length, 0)) take(j, length, told);
-    if (told.written.length === before) return "nothing more is taken after pages were given back";
+    if (told.written.length === before) return "I11 nothing more is taken after pages were given back";
     const operations = store.operations.length;
     let refused = "";
     try { append(j, new Uint8Array(length), true); } catch (error) { refused = (error as { kind: string }).kind; }
-    if (refused !== "full" || store.operations.length !== operations || j.fault !== undefined) return `a full journal answers "${refused}"`;
-    if (freePages(j) < 1) return "no page is kept for the recovery";
+    if (refused !== "full" || store.operations.length !== operations || j.fault !== undefined) return `I11 a full journal answers "${refused}"`;
+    if (freePages(j) < 1) return "I11 no page is kept for the recovery";
     while (oldestEnds(j) > 0) take(j, "release", told);
   }
   return wrong(open(store.restarted()), told);
@@ -302,9 +303,9 @@ export function syncs(result: Result): void {
         const run = fresh(media["disk"]!, steps, (s) => s.failAt(i + 1, { what: "sync_failed", pending }));
         collect(run.store);
         const goesOn = run.journal.fault === undefined || attempt(run.journal);
-        const problem = goesOn ? "a journal whose sync failed takes entries" : stays((run.store as Disk)[machine](), run.told, collect);
+        const problem = goesOn ? "I3 a journal whose sync failed takes entries" : stays((run.store as Disk)[machine](), run.told, collect);
         result.points++;
-        if (problem !== undefined) result.violations.push(`${name}, sync ${i + 1} failed, pending ${pending}, ${machine}: ${problem}`);
+        if (problem !== undefined) result.violations.push(violation(`${name}, sync ${i + 1} failed, pending ${pending}, ${machine}`, problem));
       }
     });
   }

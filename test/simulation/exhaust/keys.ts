@@ -25,6 +25,7 @@ import { makeSync, type Sync } from "../../../runtime/sync/sync.js";
 import { makeTerminal } from "../../../runtime/terminal.js";
 import { makeCorrespondent, talk } from "../../runtime/correspondent.js";
 import { makeProvider, publicOf, secretOf, start, daySeconds, type Provider, type Station, type World } from "../../session/world.js";
+import { violation } from "../violation.js";
 
 interface Box { cells: FaultyStore; journal: MemoryStore; keys: SimKeys; /** Changes of the key store until it is cut; −1 never. */ keyChanges: number; cutKeysAt: number }
 const provider: Provider = makeProvider();
@@ -150,7 +151,7 @@ function cutStep(result: Result, name: string, prepare: () => Box, step: (box: B
     collect(box.cells);
     result.points++;
     const problem = check(again(box), before);
-    if (problem !== undefined) result.violations.push(`${name}, ${where}: ${problem}`);
+    if (problem !== undefined) result.violations.push(violation(`${name}, ${where}`, `I15 ${problem}`));
   }
 }
 

@@ -12,6 +12,7 @@ import { media, type Medium } from "../../../protocol/link/media.js";
 import { limits } from "../../../protocol/limits.js";
 import { arrive, atWrite, converse, good, peerOf, sizes, type Delivery, type Line, type Talk, type Told, type Write } from "../../link/line.js";
 import { seeded, type Random } from "../../published.js";
+import { violation } from "../violation.js";
 
 /** `damage`: seeds for each row that is not enumerated; `every`: only each so-many-th point of those that are, for a quick look. */
 export interface LineRun { damage: number; every?: number; progress?: (done: number, of: number) => void }
@@ -29,8 +30,8 @@ export function run(o: LineRun): LineFound {
       const told = point();
       found.points++;
       found.faults[row.fault] = (found.faults[row.fault] ?? 0) + 1;
-      const missing = sessionsNeeded.filter((session) => !told.finished.includes(session)).map((session) => `session ${session} did not finish`);
-      for (const what of [...told.violations, ...missing]) if (found.violations.length < 100) found.violations.push(`${medium.name} ${row.fault} ${where}: ${what}`);
+      const missing = sessionsNeeded.filter((session) => !told.finished.includes(session)).map((session) => `I12 session ${session} did not finish`);
+      for (const what of [...told.violations, ...missing]) if (found.violations.length < 100) found.violations.push(violation(`${medium.name} ${row.fault} ${where}`, what));
     });
   });
   o.progress?.(work.length, work.length);
@@ -75,7 +76,7 @@ const rows: Row[] = [
       const from = random.below(frame.length);
       for (let at = from; at < Math.min(frame.length, from + 1 + random.below(64)); at++) burst[at]! ^= random.below(256);
       const taken = Buffer.compare(burst, frame) === 0 ? [] : feed(deframer(g.medium.wrapping), burst);
-      report(`seed ${seed}`, () => ({ violations: taken.length > 0 ? ["a damaged frame is taken"] : [], finished: [] }), []);
+      report(`seed ${seed}`, () => ({ violations: taken.length > 0 ? ["I6 a damaged frame is taken"] : [], finished: [] }), []);
     }
   } },
   { fault: "3 garbage between frames", seeded: true, points: (g, report) => fromSeeds(g, report, (random) => beforeFrames(() => noise(random, random.below(4) === 0 ? 4096 : 40)), [1], { sessions: 3 }) },
@@ -185,10 +186,10 @@ function endless(medium: Medium): Pick<Told, "violations" | "finished"> {
   const violations: string[] = [];
   for (let second = 0; second < 86_400; second++) receive(link, Uint8Array.of(1 + random.below(0xbf)), second * 1000);
   receive(link, new Uint8Array(1_000_000).fill(0x55), 86_400_000);
-  if (link.deframer.held.length !== size || link.arriving.length > 0) violations.push("bytes without a delimiter are kept");
+  if (link.deframer.held.length !== size || link.arriving.length > 0) violations.push("I10 bytes without a delimiter are kept");
   receive(link, Uint8Array.of(0), 86_400_001);
   const frame = encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: Uint8Array.of(7) }, 0);
-  if (receive(link, frame, 86_400_002).messages.length !== 1) violations.push("a good frame after a day of noise is not heard");
+  if (receive(link, frame, 86_400_002).messages.length !== 1) violations.push("I12 a good frame after a day of noise is not heard");
   return { violations, finished: [] };
 }
 
@@ -199,9 +200,9 @@ function unending(medium: Medium): Pick<Told, "violations" | "finished"> {
   for (let n = 0; n < 200; n++) {
     receive(link, encodeFrame(medium.wrapping, { link: 128 | 8 | 4 | (n === 0 ? 16 : 0) | (n & 1) | ((n & 2) << 5), payload: new Uint8Array(200).fill(n) }, 0), n);
     const held = link.arriving.reduce((sum, part) => sum + part.length, 0);
-    if (held > limits.messageBytesMax) { violations.push(`${held} bytes of a message are held, ${limits.messageBytesMax} is the longest`); break; }
+    if (held > limits.messageBytesMax) { violations.push(`I10 ${held} bytes of a message are held, ${limits.messageBytesMax} is the longest`); break; }
   }
-  if (receive(link, encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: Uint8Array.of(7) }, 0), 60_000).messages.length !== 1) violations.push("a good message after an endless one is not heard");
+  if (receive(link, encodeFrame(medium.wrapping, { link: 128 | 16 | 4, payload: Uint8Array.of(7) }, 0), 60_000).messages.length !== 1) violations.push("I12 a good message after an endless one is not heard");
   return { violations, finished: [] };
 }
 

@@ -19,7 +19,7 @@ export function run(o: ExhaustOptions): Exhausted {
     if (seen.found !== undefined) found.violations.push(`${seen.found.promise}: ${seen.found.way.join("; ")}`);
     else if (!seen.complete) found.violations.push(`more than ${statesMost} states: not all was visited`);
   });
-  for (const [plant, within] of plants) if (findPlant(plant, within, statesMost).found === undefined) found.violations.push(`planted and not found: ${plant}`);
+  for (const [plant, within] of plants) if (findPlant(plant, within, statesMost).found === undefined) found.violations.push(`I2 planted and not found: ${plant}`);
   o.progress?.(all.length, all.length);
   return found;
 }

@@ -9,6 +9,7 @@ import { seeded, type FaultyStore } from "../../../boards/sim/faulty.js";
 import { makeDisk } from "../../../boards/sim/disk.js";
 import { makeFlash } from "../../../boards/sim/flash.js";
 import { openCells, readCell, writeCell, type Cells } from "../../../runtime/journal/cells.js";
+import { violation } from "../violation.js";
 
 // ---- the journal ------------------------------------------------------------------------------------------------------------
 
@@ -32,7 +33,7 @@ export function journalTwice(result: Result, names: readonly string[], damage: n
         if (second % 3 === 2) { third.cutAt(1 + Math.floor(seeded(m * 31 + seed)() * 6), second); open(third); }
         const problem = stays(third.restarted(), told, collect);
         result.points++;
-        if (problem !== undefined) result.violations.push(`${medium}, ${name}, cut at ${n} (${seed}), recovery cut at ${m} (${second}): ${problem}`);
+        if (problem !== undefined) result.violations.push(violation(`${medium}, ${name}, cut at ${n} (${seed}), recovery cut at ${m} (${second})`, problem));
       }
     }
   }
@@ -78,13 +79,13 @@ function writeAll(cells: Cells, told: CellsTold): boolean {
 }
 
 function wrongCells(cells: Cells, told: CellsTold): string | undefined {
-  if (cells.damaged) return "damage that nobody did";
-  if (cells.fault !== undefined) return `fault: ${cells.fault.message}`;
+  if (cells.damaged) return "I6 damage that nobody did";
+  if (cells.fault !== undefined) return `I5 fault: ${cells.fault.message}`;
   for (const name of ["number", "list", "other"]) {
     const value = numberOf(readCell(cells, name));
     const fits = value === (told.acknowledged[name] ?? 0) || (told.writing?.name === name && value === told.writing.value);
-    if (!fits) return `"${name}" is ${value}, acknowledged was ${told.acknowledged[name] ?? 0}`;
-    if (value > 0 && !readCell(cells, name)!.every((byte, i) => i < 4 || byte === (value & 255))) return `"${name}" is mixed of two values`;
+    if (!fits) return `I5 "${name}" is ${value}, acknowledged was ${told.acknowledged[name] ?? 0}`;
+    if (value > 0 && !readCell(cells, name)!.every((byte, i) => i < 4 || byte === (value & 255))) return `I5 "${name}" is mixed of two values`;
   }
   return undefined;
 }
@@ -126,7 +127,7 @@ export function cellsCut(result: Result, damage: number, again: number): void {
       collect(store);
       const problem = cellsStay(store.restarted(), told, collect);
       result.points++;
-      if (problem !== undefined) result.violations.push(`cells on ${medium}, cut at operation ${n}, damage ${seed}: ${problem}`);
+      if (problem !== undefined) result.violations.push(violation(`cells on ${medium}, cut at operation ${n}, damage ${seed}`, problem));
       if (seed >= again) continue;
       const recovery = store.restarted();
       openCells(recovery);
@@ -138,7 +139,7 @@ export function cellsCut(result: Result, damage: number, again: number): void {
         if (second % 3 === 2) { third.cutAt(1 + Math.floor(seeded(m * 31 + seed)() * 6), second); openCells(third); }
         const twice = cellsStay(third.restarted(), told, collect);
         result.points++;
-        if (twice !== undefined) result.violations.push(`cells on ${medium}, cut at ${n} (${seed}), opening cut at ${m} (${second}): ${twice}`);
+        if (twice !== undefined) result.violations.push(violation(`cells on ${medium}, cut at ${n} (${seed}), opening cut at ${m} (${second})`, twice));
       }
     }
   }
@@ -154,7 +155,7 @@ export function cellsRot(result: Result): void {
     collect(rotten);
     const cells = openCells(rotten);
     result.points++;
-    if (!cells.damaged && cells.torn === undefined && wrongCells(cells, told) !== undefined) result.violations.push(`bit ${bit} of byte ${offset} on page ${page} of the cells: ${wrongCells(cells, told)}`);
+    if (!cells.damaged && cells.torn === undefined && wrongCells(cells, told) !== undefined) result.violations.push(violation(`bit ${bit} of byte ${offset} on page ${page} of the cells`, wrongCells(cells, told)!));
   }
 }
 
@@ -169,7 +170,7 @@ export function cellsSilent(result: Result): void {
       const cells = openCells(store.restarted());
       result.points++;
       const problem = cells.damaged ? undefined : wrongCells(cells, told);
-      if (problem !== undefined) result.violations.push(`operation ${i + 1} on cells did ${how.what}: ${problem}`);
+      if (problem !== undefined) result.violations.push(violation(`operation ${i + 1} on cells did ${how.what}`, problem));
     }
   });
 }

@@ -220,17 +220,17 @@ function meet(s: Scene, bytes: Uint8Array, moves: boolean, where: string, served
   try {
     if (s.side === "terminal") core.drive(gate, { type: "message", bytes }); else core.hear(hand, bytes);
     const moved = s.side === "terminal" ? gate.opened - s.p.gate.opened + gate.journal.length - s.p.gate.journal.length > 0 : hand.kept.length > s.p.hand.kept.length;
-    if (moved !== moves) violations.push(`${where}: ${moved ? "moved value" : "did not serve"}`);
+    if (moved !== moves) violations.push(`${moved ? "I7" : "I12"} ${where}: ${moved ? "moved value" : "did not serve"}`);
     const said = s.side === "terminal" ? gate.out : hand.out;
-    if (said.length > 3 || said.some((x) => x.length > limits.messageBytesMax)) violations.push(`${where}: answers without bound`);
-    if (gate.verifier.pending.length > limits.pendingMax || (gate.verifier.tap?.sent ?? 0) > limits.messagesPerDirectionMax) violations.push(`${where}: keeps without bound`);
-    if (s.side === "terminal" && said.some((x) => ![kinds.hello, kinds.answer, kinds.outcome, kinds.certificate, kinds.stop].some((t) => t === messageType(x)))) violations.push(`${where}: says what no terminal says`);
+    if (said.length > 3 || said.some((x) => x.length > limits.messageBytesMax)) violations.push(`I10 ${where}: answers without bound`);
+    if (gate.verifier.pending.length > limits.pendingMax || (gate.verifier.tap?.sent ?? 0) > limits.messagesPerDirectionMax) violations.push(`I10 ${where}: keeps without bound`);
+    if (s.side === "terminal" && said.some((x) => ![kinds.hello, kinds.answer, kinds.outcome, kinds.certificate, kinds.stop].some((t) => t === messageType(x)))) violations.push(`I11 ${where}: says what no terminal says`);
     const left = fingerprint(s.side === "terminal" ? gate.verifier : hand.holder);
     if (served.has(left)) return;
     served.add(left);
-    if (!servesNext(s, gate, hand)) violations.push(`${where}: does not serve the next tap`);
+    if (!servesNext(s, gate, hand)) violations.push(`I12 ${where}: does not serve the next tap`);
   } catch (error) {
-    violations.push(`${where}: ${(error as Error).message}`);
+    violations.push(`I10 ${where}: ${(error as Error).message}`);
   }
 }
 export function servesNext(s: Scene, gate: core.Gate, hand: core.Hand): boolean {

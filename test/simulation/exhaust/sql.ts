@@ -148,7 +148,7 @@ async function everyStatement(result: Result, name: string, kind: Kind, faultsAt
       result.faults[fault] = (result.faults[fault] ?? 0) + 1;
       s.line.faults = quiet();
       const now = await stateOf(s.x, false);
-      if (said === "done" || now !== before) { result.violations.push(`${name}, ${fault} at statement ${n}: ${said}, ${now === before ? "and nothing was kept" : "and a part of it stayed: " + now}`); return; }
+      if (said === "done" || now !== before) { result.violations.push(`I4 ${name}, ${fault} at statement ${n}: ${said}, ${now === before ? "and nothing was kept" : "and a part of it stayed: " + now}`); return; }
     }
     await settles(result, s, `${name}, after each ${fault}`, after.state);
   });
@@ -159,11 +159,11 @@ async function settles(result: Result, s: Scene, where: string, expected: string
   s.line.faults = quiet();
   const first = await s.run();
   const now = await stateOf(s.x);
-  if (now !== expected) result.violations.push(`${where}: not what one undisturbed run leaves: ${now} instead of ${expected}`);
+  if (now !== expected) result.violations.push(`I4 ${where}: not what one undisturbed run leaves: ${now} instead of ${expected}`);
   if (!(first instanceof Uint8Array)) return;
   const again = await s.run();
-  if (!(again instanceof Uint8Array) || Buffer.compare(first, again) !== 0) result.violations.push(`${where}: the repeated letter got another answer`);
-  if ((await stateOf(s.x)) !== expected) result.violations.push(`${where}: the repeated letter did something`);
+  if (!(again instanceof Uint8Array) || Buffer.compare(first, again) !== 0) result.violations.push(`I4 ${where}: the repeated letter got another answer`);
+  if ((await stateOf(s.x)) !== expected) result.violations.push(`I4 ${where}: the repeated letter did something`);
 }
 
 /** A statement of the first try conflicts; the second goes through, and leaves what an undisturbed run leaves. */
@@ -181,7 +181,7 @@ async function conflicts(result: Result, name: string, kind: Kind, stride: numbe
     const now = await stateOf(s.x);
     result.points++;
     result.faults[`conflict ${code}`] = (result.faults[`conflict ${code}`] ?? 0) + 1;
-    if (said !== "done" || now !== after.state) result.violations.push(`${name}, conflict ${code} at statement ${n}: ${said}, ${now}`);
+    if (said !== "done" || now !== after.state) result.violations.push(`I4 ${name}, conflict ${code} at statement ${n}: ${said}, ${now}`);
   });
 }
 
@@ -193,7 +193,7 @@ async function unknownCommit(result: Result, name: string, kind: Kind): Promise<
     const said = await tried(s);
     result.points++;
     result.faults["commit of unknown fate"] = (result.faults["commit of unknown fate"] ?? 0) + 1;
-    if (said !== "08006" && said !== "done") result.violations.push(`${name}, commit of unknown fate: ${said}`);
+    if (said !== "08006" && said !== "done") result.violations.push(`I4 ${name}, commit of unknown fate: ${said}`);
     await settles(result, s, `${name}, after a commit of unknown fate`, expected);
   });
 }
@@ -206,7 +206,7 @@ async function bounded(result: Result, name: string, kind: Kind): Promise<void> 
     s.line.faults = { ...quiet(), before: (_n, text) => (text === "commit" ? (commits++, "40001") : undefined) };
     const said = await tried(s);
     result.points++;
-    if (said !== "40001" || commits !== 8 || (await stateOf(s.x)) !== before) result.violations.push(`${name}, conflict for ever: ${said} after ${commits} commits`);
+    if (said !== "40001" || commits !== 8 || (await stateOf(s.x)) !== before) result.violations.push(`I4 ${name}, conflict for ever: ${said} after ${commits} commits`);
   });
 }
 

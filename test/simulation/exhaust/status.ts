@@ -99,17 +99,17 @@ export async function run(o: Options): Promise<Found> {
         take(s, a);
         number = after(number, a);
         found.faults[a.name.replace(/[0-9]+/g, "n")] = (found.faults[a.name.replace(/[0-9]+/g, "n")] ?? 0) + 1;
-        if (s.listNumber < before) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: its number went back from ${before} to ${s.listNumber}`);
+        if (s.listNumber < before) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: its number went back from ${before} to ${s.listNumber}`);
       }
       found.points++;
-      if (held(s) !== `${number} ${given.get(number)!}`) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds ${held(s)}, not ${number} ${given.get(number)!}`);
-      if (three === undefined && held(openSetup(boardOf(gate))) !== held(s)) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds another list after a restart`);
+      if (held(s) !== `${number} ${given.get(number)!}`) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds ${held(s)}, not ${number} ${given.get(number)!}`);
+      if (three === undefined && held(openSetup(boardOf(gate))) !== held(s)) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds another list after a restart`);
     }
     const s = start(list);
     const news = await transact(world.host.context.db, (tx) => newsFor(world.host.context, tx, s.listNumber, listDigest(s)));
     for (const delta of news.deltas) takeDelta(s, delta);
     if (news.list.length > 0) takeList(s, news.list, inflate);
-    if (s.listNumber !== numbers.at(-1)) fail(`from ${list.name}: one honest answer leads to ${s.listNumber}`);
+    if (s.listNumber !== numbers.at(-1)) fail(`I15 from ${list.name}: one honest answer leads to ${s.listNumber}`);
     o.progress?.(i + 1, lists.length);
   }
   for (const g of world.gates) { if (g.next !== undefined) g.next.cancelled = true; }

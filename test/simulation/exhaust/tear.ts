@@ -10,6 +10,7 @@ import { refusal } from "../../../protocol/refusal.js";
 import { intent } from "../../../protocol/wire/message.js";
 import { decodeFinishedA, decodeFinishedB, decodeReceipt } from "../../../protocol/wire/receipt.js";
 import type { Exhausted, ExhaustOptions } from "./session.js";
+import { violation } from "../violation.js";
 
 const kinds = ["ticket", "coupon", "card"] as const;
 const profiles = ["A", "B"] as const;
@@ -176,13 +177,13 @@ function judge(s: Scene): string | undefined {
   const all = [...charges(s.north), ...charges(s.south)];
   const seen = new Set<number>();
   for (const c of all) {
-    if (seen.has(c.counter)) return `counter ${c.counter} finished twice`;
+    if (seen.has(c.counter)) return `I2 counter ${c.counter} finished twice`;
     seen.add(c.counter);
     const passed = s.passed[c.counter] ?? 0;
-    if (c.amount === 0 && passed > 0) return `counter ${c.counter} passed and undone`;
-    if (c.amount > 0 && passed !== 1 && !s.lookedAfter.has(c.counter)) return `counter ${c.counter} charged, passed ${passed} times`;
+    if (c.amount === 0 && passed > 0) return `I1 counter ${c.counter} passed and undone`;
+    if (c.amount > 0 && passed !== 1 && !s.lookedAfter.has(c.counter)) return `I1 counter ${c.counter} charged, passed ${passed} times`;
   }
-  for (const counter of Object.keys(s.passed)) if (!seen.has(Number(counter))) return `counter ${counter} passed and never recorded`;
+  for (const counter of Object.keys(s.passed)) if (!seen.has(Number(counter))) return `I3 counter ${counter} passed and never recorded`;
   return undefined;
 }
 
@@ -212,9 +213,9 @@ function end(s: Scene, k: Kind, how: Return, fault: string, where: string, found
   try {
     comeBack(s, how);
     const broken = judge(s);
-    if (broken !== undefined) found.violations.push(`${k.value} ${k.profile} ${k.transaction}, ${where}, ${how}: ${broken}`);
+    if (broken !== undefined) found.violations.push(violation(`${k.value} ${k.profile} ${k.transaction}, ${where}, ${how}`, broken));
   } catch (error) {
-    found.violations.push(`${k.value} ${k.profile} ${k.transaction}, ${where}, ${how}: ${(error as Error).message}`);
+    found.violations.push(violation(`${k.value} ${k.profile} ${k.transaction}, ${where}, ${how}`, `I10 ${(error as Error).message}`));
   }
 }
 /** Row 13: the line goes dead after each message. */

@@ -11,6 +11,7 @@ import { openDatabase, transact, type Database } from "../../../host/database.js
 import { checkBooks } from "../../../host/invariants.js";
 import { funds, post, type TransferSet } from "../../../host/ledger.js";
 import { card, closed, paid, reversed, use, used, when, type Action } from "../../host/use.evening.js";
+import { violation } from "../violation.js";
 
 export interface Found { points: number; faults: Record<string, number>; violations: string[] }
 export interface Options { /** Only each so-many-th beginning of the second worker, when above 1. */ damage: number; progress?: (done: number, of: number) => void }
@@ -55,11 +56,11 @@ async function race(dbs: readonly Database[], r: Race, turns: number): Promise<{
   const second = later(turns).then(async () => { const isOver = done; return { isOver, answer: await transact(dbs[1]!, r.two) }; });
   const [a, b] = await Promise.allSettled([first, second]);
   const isOver = b.status === "fulfilled" && b.value.isOver;
-  if (a.status === "rejected" || b.status === "rejected") return { wrong: `a worker threw ${String(a.status === "rejected" ? a.reason : (b as PromiseRejectedResult).reason)}`, isOver };
+  if (a.status === "rejected" || b.status === "rejected") return { wrong: `I10 a worker threw ${String(a.status === "rejected" ? a.reason : (b as PromiseRejectedResult).reason)}`, isOver };
   const answers = [said(a.value), said(b.value.answer)].sort();
   const { owed } = await funds(dbs[0]!, r.account, "JPY");
-  if (r.answers.length > 0 && answers.join() !== r.answers.join()) return { wrong: `both said ${answers.join(" and ")}, not ${r.answers.join(" and ")}`, isOver };
-  if (r.owed >= 0n && owed !== r.owed) return { wrong: `${r.account} holds ${owed}, not ${r.owed}`, isOver };
+  if (r.answers.length > 0 && answers.join() !== r.answers.join()) return { wrong: `I4 both said ${answers.join(" and ")}, not ${r.answers.join(" and ")}`, isOver };
+  if (r.owed >= 0n && owed !== r.owed) return { wrong: `I1 ${r.account} holds ${owed}, not ${r.owed}`, isOver };
   return { wrong: undefined, isOver };
 }
 
@@ -81,10 +82,10 @@ export async function run(o: Options): Promise<Found> {
         isOver = point.isOver;
         found.points++;
         found.faults[name] = (found.faults[name] ?? 0) + 1;
-        if (point.wrong !== undefined) found.violations.push(`${name}, the second ${turns} turns behind: ${point.wrong}`);
+        if (point.wrong !== undefined) found.violations.push(violation(`${name}, the second ${turns} turns behind`, point.wrong));
       }
       const books = await checkBooks(dbs[0]!);
-      if (books.length > 0) found.violations.push(`${name}: ${JSON.stringify(books[0])}`);
+      if (books.length > 0) found.violations.push(violation(name, `I1 ${JSON.stringify(books[0])}`));
       o.progress?.(i + 1, names.length);
     }
   } finally {

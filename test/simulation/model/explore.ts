@@ -56,17 +56,17 @@ function broken(s: State, b: Bounds): string | undefined {
   for (const i of [0, 1]) {
     const own = new Set<number>();
     for (const r of recordsOf(s.gates[i]!.value)) {
-      if (own.has(r.counter)) return "one counter finished twice at one terminal";
+      if (own.has(r.counter)) return "I2 one counter finished twice at one terminal";
       own.add(r.counter);
-      if (g.undone.indexOf(r.digest) >= 0) return "finished after the host undid it";
-      if (!b.dishonest && seen.has(r.counter)) return "an honest holder's counter finished twice";
+      if (g.undone.indexOf(r.digest) >= 0) return "I1 finished after the host undid it";
+      if (!b.dishonest && seen.has(r.counter)) return "I2 an honest holder's counter finished twice";
       seen.set(r.counter, r.digest);
     }
-    for (let c = 0; c < g.openings[i]!.length; c++) if (g.openings[i]![c]! > 1 + g.again[i]![c]!) return "opened more often than allowed";
+    for (let c = 0; c < g.openings[i]!.length; c++) if (g.openings[i]![c]! > 1 + g.again[i]![c]!) return "I2 opened more often than allowed";
   }
   for (let c = 0; c < g.passed.length; c++) {
-    if (g.passed[c]! > g.openings[0]![c]! + g.openings[1]![c]!) return "passage without an opening";
-    if (g.passed[c]! > 0 && !seen.has(c)) return "a passage that no journal shows";
+    if (g.passed[c]! > g.openings[0]![c]! + g.openings[1]![c]!) return "I3 passage without an opening";
+    if (g.passed[c]! > 0 && !seen.has(c)) return "I3 a passage that no journal shows";
   }
   return undefined;
 }
@@ -131,7 +131,7 @@ function even(s: State): string | undefined {
   for (const g of s.gates) for (const { use } of Object.values(g.value.book.uses)) if (use.outcome === "reversed") charged.delete(use.counter);
   for (let c = 1; c < s.ghost.value.passed.length; c++) {
     const passed = staff.indexOf(c) >= 0 ? 0 : s.ghost.value.passed[c]!;
-    if (passed !== (charged.has(c) ? 1 : 0)) return `charged ${charged.has(c) ? 1 : 0}, passed ${passed} times: counter ${c}`;
+    if (passed !== (charged.has(c) ? 1 : 0)) return `I1 charged ${charged.has(c) ? 1 : 0}, passed ${passed} times: counter ${c}`;
   }
   return undefined;
 }

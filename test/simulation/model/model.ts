@@ -110,7 +110,7 @@ const counterAt = (g: core.Gate): number => g.verifier.tap!.receipt!.counter;
 /** Nothing opens without a durable acknowledged record of exactly this receipt. */
 function unexplained(g: core.Gate): string | undefined {
   const digest = hex(digest16(perfectCrypto, g.verifier.tap!.receiptBytes));
-  return recordsOf(g).some((r) => r.digest === digest) ? undefined : "opened without a durable record";
+  return recordsOf(g).some((r) => r.digest === digest) ? undefined : "I3 opened without a durable record";
 }
 
 function changeHand(node: Node<core.Hand>, what: string, change: (h: core.Hand) => void): HandChange {
