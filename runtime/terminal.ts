@@ -48,6 +48,8 @@ export interface Terminal<S extends Kept = Setup> {
   readonly role: Role;
   readonly medium: Medium;
   setup: S;
+  /** Something of the setup changed during a tap: it is in force from the next one on. */
+  setupWaits: boolean;
   journal: Journal;
   book: BookState;
   verifier: Verifier;
@@ -99,7 +101,7 @@ export function makeTerminal<S extends Kept>(board: Board, role: Role, medium: M
   });
   const settings = settingsOf(setup, role, board);
   const t: Terminal<S> = {
-    board: board, role: role, medium: medium, setup: setup, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
+    board: board, role: role, medium: medium, setup: setup, setupWaits: false, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
     wants: [], due: undefined, wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
     lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
   };
@@ -132,8 +134,19 @@ function boot(t: AnyTerminal): void {
   mark(t, t.book.ceiling);
 }
 
-/** New configuration, certificate, keys or status: taken over between taps. */
+/** New configuration, certificate, keys or status: taken over between taps, now or when the one under way has ended. */
+export function setupChanged(t: AnyTerminal): void {
+  t.setupWaits = true;
+  takeWaiting(t);
+}
+
+function takeWaiting(t: AnyTerminal): void {
+  if (t.setupWaits && t.verifier.state === "idle") takeSetup(t);
+}
+
+/** What the setup says is in force from now on. */
 export function takeSetup(t: AnyTerminal): void {
+  t.setupWaits = false;
   t.verifier.settings = settingsOf(t.setup, t.role, t.board);
   t.wants = t.setup.configuration === undefined ? [] : t.role.wants(t.setup.configuration, t.due);
   t.wantNumber = 0;
@@ -221,6 +234,7 @@ function hear(t: AnyTerminal, message: Uint8Array): void {
 
 /** idle → greeted, with a fresh tap number below the durable ceiling. Whoever cannot be served is told so. */
 function greet(t: AnyTerminal): void {
+  takeWaiting(t);
   t.stages = noStages();
   t.stages.greetedMs = t.board.clock.monotonicMs();
   if (t.outOfService !== "" || t.wants.length === 0) { sayStop(t, refusal.out_of_service); return; }
@@ -246,6 +260,7 @@ function sayStop(t: AnyTerminal, code: number): void {
 function readScanner(t: AnyTerminal): void {
   const scanner = t.board.scanner;
   if (scanner === undefined) return;
+  takeWaiting(t);
   for (let bytes = attempt(t, () => scanner.read()); bytes !== undefined; bytes = attempt(t, () => scanner.read())) {
     const beacon = readBeaconText(bytes);
     if (beacon !== undefined && t.wants.length > 0 && t.outOfService === "") drive(t, { type: "beacon", bytes: beacon });
@@ -280,6 +295,7 @@ function nextCall(t: AnyTerminal): number {
 function rest(t: AnyTerminal, now: number): void {
   if (t.lightUntilMs >= 0 && now >= t.lightUntilMs) { t.lightUntilMs = -1; attempt(t, () => t.board.panel.show("off", "steady", "", "")); }
   if (t.outOfService !== "") return;
+  takeWaiting(t);
   const tap = roomFor(t.journal, 64, 0) ? overdueTap(t, now) : -1;
   if (tap >= 0) drive(t, { type: "close", tap: tap });
   tidy(t);

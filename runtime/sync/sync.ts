@@ -12,7 +12,7 @@ import { firstKept, flush, readFrom } from "../journal/journal.js";
 import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
 import { isPlausible, keepNumbers, raiseFloor } from "../kept.js";
 import { keepTerminals, keptCertificate, listDigest, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
-import { drive, takeSetup, type Terminal } from "../terminal.js";
+import { drive, setupChanged, type Terminal } from "../terminal.js";
 import { heardThrough } from "../value/book.js";
 import { limits } from "../../protocol/limits.js";
 import { openSigned } from "../../protocol/wire/signed.js";
@@ -254,7 +254,7 @@ function takeNews(s: Sync, body: Uint8Array, out: Outstanding): void {
   keepNumbers(setup);
   noteIncidents(s);
   pullAgain(s, current);
-  if (t.verifier.state === "idle") takeSetup(t);
+  setupChanged(t);
 }
 
 /** News that led to what the host has are asked for in a while; others soon, and then ever later. */
@@ -308,7 +308,7 @@ function takeRenewed(s: Sync, body: Uint8Array): void {
   keepNumbers(setup);
   if (!takeCertificate(setup, body)) return;
   adoptKeys(s.terminal);
-  if (s.terminal.verifier.state === "idle") takeSetup(s.terminal);
+  setupChanged(s.terminal);
 }
 
 /** Makes the keys of the certificate held the ones in use; also after a cut between certificate and keys. */

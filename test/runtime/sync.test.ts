@@ -2,6 +2,7 @@
  * Sync over roads that lose, repeat and garble (rows 43, 44, 45, 50; S6): every record reaches the host once, the terminal
  * goes on without it, and comes back without a stampede; a host restored from a backup is told again.
  */
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { coupons, crypto, daySeconds, makePhone, makeStation, makeWorld, powerCut, publicOf, startStation, tap, wait, type Station } from "../session/world.js";
 import { headOf, makeCorrespondent, receive, seal, syncOf, talk, type Correspondent, type Road } from "./correspondent.js";
@@ -10,7 +11,9 @@ import type { SimBoard } from "../../boards/sim/board.js";
 import { equal, hex } from "../../protocol/wire/bytes.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
 import { encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
-import { keyId, shortKeyId } from "../../protocol/wire/signed.js";
+import { keyId, shortKeyId, signObject } from "../../protocol/wire/signed.js";
+import { refusal } from "../../protocol/refusal.js";
+import { encodeStatusList, status, withStatus } from "../../protocol/wire/trust.js";
 import { decodeBatch, encodeBatchTaken, encodeSignedClaims, messageType } from "../../protocol/wire/sync.js";
 import { writeCell } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
@@ -153,6 +156,31 @@ describe("S6: records up, exactly once", () => {
     const numbers = host.letters.map((m) => m.sequence);
     expect(new Set(numbers).size).toBe(numbers.length);
     expect(numbers.every((n, i) => i === 0 || n > numbers[i - 1]!)).toBe(true);
+  });
+});
+
+describe("news that come while somebody taps", () => {
+  test("are in force for who comes next, also when the network is gone by then: a value that they revoke is refused", () => {
+    const w = makeWorld();
+    const gate = makeStation(w);
+    const [first, revoked] = [coupons(w, 10), coupons(w, 10)];
+    const host = makeCorrespondent();
+    host.at = () => w.clock.utc().at;
+    const bits = withStatus(new Uint8Array(0), [revoked.value.statusIndex], status.revoked);
+    host.news = { list: signObject(crypto, "status", w.provider.secrets["status"]!, encodeStatusList({
+      issuer: w.provider.name, list: "values", expires: host.at() + daySeconds, issuedAt: host.at(), packed: new Uint8Array(deflateSync(bits)), ttl: 900, number: 5, auditHead: new Uint8Array(32),
+    })) };
+    const sync = syncOf(gate);
+    const during: string[] = [];
+    const toTerminal = (bytes: Uint8Array): Uint8Array[] => {
+      if (during.length === 0 && gate.terminal.verifier.state === "greeted") { during.push(gate.terminal.verifier.state); talk(sync, host, gate); }
+      return [bytes];
+    };
+    tap(makePhone(w, first), gate, { toTerminal, forMs: 500 });
+    expect([during, gate.terminal.setup.listNumber, gate.codes()]).toEqual([["greeted"], 5, [0]]);
+    wait(gate, 5000);
+    tap(makePhone(w, revoked), gate, { forMs: 500 });
+    expect(gate.codes()).toEqual([0, refusal.revoked]);
   });
 });
 
