@@ -1,4 +1,4 @@
-/** The simulator's signatures are the portable back end's, and so are its answers to what is no key or signature. */
+/** The simulator's cryptography agrees with the portable back end, also about what is no key, point or signature. */
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { simCrypto, watchSeals } from "./crypto.js";
@@ -6,12 +6,14 @@ import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
 
 const bytes = (word: string) => new Uint8Array(createHash("sha256").update(word).digest());
 
-test("fifty signatures are byte for byte those of the reference", () => {
+test("fifty signatures are good to the reference, the same whenever asked, and changed they are good to nobody", () => {
   for (let i = 0; i < 50; i++) {
     const [secret, message] = [bytes("secret" + i), bytes("message" + i).subarray(0, i % 33)];
     const signature = simCrypto.sign(secret, message);
-    expect(Buffer.from(signature).toString("hex")).toBe(Buffer.from(nobleCrypto.sign(secret, message)).toString("hex"));
     const key = simCrypto.publicKey(secret)!;
+    expect(key).toEqual(nobleCrypto.publicKey(secret));
+    expect(nobleCrypto.verify(key, message, signature)).toBe(true);
+    expect(simCrypto.sign(secret, message)).toEqual(signature);
     for (const again of [0, 1]) expect(simCrypto.verify(key, message, signature), `time ${again}`).toBe(true);
     signature[i]! ^= 1;
     for (const again of [0, 1]) expect(simCrypto.verify(key, message, signature), `changed, time ${again}`).toBe(false);
@@ -30,10 +32,14 @@ test("a scalar that is no key signs nothing and has no point", () => {
     expect(simCrypto.publicKey(secret)).toBeUndefined();
   }
 });
-test("agreed secrets are the reference's, and a point off the curve agrees to nothing", () => {
+test("agreed secrets are the reference's, with keys that were made here and with others; a point off the curve agrees to nothing", () => {
   const [one, other] = [bytes("one"), bytes("other")];
+  const stranger = nobleCrypto.publicKey(bytes("stranger"))!;
   const point = simCrypto.publicKey(other)!;
+  expect(simCrypto.agree(one, stranger)).toEqual(nobleCrypto.agree(one, stranger));
   expect(simCrypto.agree(one, point)).toEqual(nobleCrypto.agree(one, point));
+  expect(simCrypto.agree(other, simCrypto.publicKey(one)!)).toEqual(nobleCrypto.agree(one, point));
+  for (const key of [point, stranger]) expect(simCrypto.coordinates(key)).toEqual(nobleCrypto.coordinates(key));
   for (let i = 0; i < 16; i++) {
     const off = new Uint8Array(point);
     off[32]! ^= i + 1;

@@ -1,12 +1,13 @@
 /**
- * Native cryptography made deterministic, for the simulator: signatures as RFC 6979 says, byte for byte those of the portable
- * back end, with the point multiplication left to OpenSSL. What was computed once for the same input is remembered, within
- * bounds: a provider's key verifies the same certificate at every tap. It also watches invariant I9: a key and a nonce
- * never seal two texts.
+ * Native cryptography made deterministic and cheap, for the simulator. Everything is real, and what is real already is not
+ * worked out twice: all secrets of a world are made in this process, so that an agreement needs one multiplication for both
+ * sides and a signature made here is known to be good. One in 64 of either is checked by OpenSSL all the same. It also watches
+ * invariant I9: a key and a nonce never seal two texts.
  */
-import { createECDH, hash, type ECDH } from "node:crypto";
+import { createECDH, hash } from "node:crypto";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
+import { equal } from "../../protocol/wire/bytes.js";
 
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const half = order >> 1n;
@@ -39,23 +40,12 @@ const hmac = (key: Uint8Array, ...parts: Uint8Array[]): Buffer => {
   return sha256(outer, sha256(inner, ...parts));
 };
 
-/** The k of RFC 6979 §3.2 for SHA-256 and P-256. */
-function nonceFor(secret: Uint8Array, digest: Buffer, tried: (k: bigint) => Uint8Array | undefined): Uint8Array {
-  const reduced = to32(toBig(digest) % order);
-  let v: Buffer = Buffer.alloc(32, 1);
-  let k: Buffer = Buffer.alloc(32, 0);
-  for (const separator of [0, 1]) {
-    k = hmac(k, v, Buffer.from([separator]), secret, reduced);
-    v = hmac(k, v);
-  }
-  for (;;) {
-    v = hmac(k, v);
-    const candidate = toBig(v);
-    const done = candidate > 0n && candidate < order ? tried(candidate) : undefined;
-    if (done !== undefined) return done;
-    k = hmac(k, v, Buffer.from([0]));
-    v = hmac(k, v);
-  }
+/** One key object for all multiplications with the base point: making one costs as much as the multiplication. */
+const multiplier = createECDH("prime256v1");
+/** k·G, 65 bytes, uncompressed. Throws for a scalar that is none. */
+function multiplied(k: Uint8Array): Buffer {
+  multiplier.setPrivateKey(k);
+  return multiplier.getPublicKey();
 }
 
 function inverse(a: bigint): bigint {
@@ -67,39 +57,49 @@ function inverse(a: bigint): bigint {
   return x < 0n ? x + order : x;
 }
 
+/**
+ * Nonces come from a small pool, each with its inverse and its r: nobody computes our keys from two signatures. Which one it
+ * is follows from key and message, so the same two give the same signature.
+ */
+interface Nonce { inverse: bigint; r: bigint }
+const nonces: (Nonce | undefined)[] = [];
+const noncesCount = 256;
+function nonceOf(n: number): Nonce {
+  return (nonces[n] ??= nonce(toBig(sha256(Buffer.from(`nonce ${n}`))) % order));
+}
+const nonce = (k: bigint): Nonce => ({ inverse: inverse(k), r: toBig(multiplied(to32(k)).subarray(1, 33)) % order });
+
 function signDeterministically(secret: Uint8Array, message: Uint8Array): Uint8Array {
   const digest = sha256(message);
   const d = toBig(secret);
   if (d === 0n || d >= order) throw new Error("assertion failed: signing with a scalar that is no key");
-  const z = toBig(digest) % order;
-  return nonceFor(secret, digest, (k) => {
-    const pair = createECDH("prime256v1");
-    pair.setPrivateKey(to32(k));
-    const r = toBig(pair.getPublicKey().subarray(1, 33)) % order;
-    const s = (inverse(k) * ((z + r * d) % order)) % order;
-    if (r === 0n || s === 0n) return undefined;
-    return new Uint8Array(Buffer.concat([to32(r), to32(s > half ? order - s : s)]));
-  });
+  const { inverse: i, r } = nonceOf(sha256(secret, digest).readUInt32LE(0) % noncesCount);
+  const s = (i * (toBig(digest) + r * d)) % order;
+  return new Uint8Array(Buffer.concat([to32(r), to32(s > half ? order - s : s)]));
 }
 
-/** The pair that a secret makes, kept for a while: an ephemeral key is asked for its point and agrees in one breath. */
-const pairOf = remembered(2_000, (secret): { pair: ECDH | undefined; point: Uint8Array | undefined } => {
+/** Secrets by the x of their points: whoever agrees with a key that was made here is helped by its secret, in a fifth of the time. */
+const scalars = new Map<string, bigint>();
+const points = new Map<string, Uint8Array | undefined>();
+const made = remembered(5_000, (secret): Uint8Array | undefined => {
   try {
-    const pair = createECDH("prime256v1");
-    pair.setPrivateKey(secret!);
-    return { pair, point: new Uint8Array(pair.getPublicKey(null, "compressed")) };
-  } catch {
-    return { pair: undefined, point: undefined };
-  }
-});
-const pointOf = (secret: Uint8Array): Uint8Array | undefined => (secret.length === 32 ? pairOf(secret).point : undefined);
-
-function agreeNatively(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
-  try {
-    return new Uint8Array(pairOf(secret).pair!.computeSecret(point));
+    const full = multiplied(secret!);
+    const point = new Uint8Array(full.subarray(0, 33));
+    point[0] = 2 + (full[64]! & 1);
+    if (scalars.size >= 20_000) { scalars.clear(); points.clear(); }
+    scalars.set(latin(point.subarray(1)), toBig(secret!));
+    points.set(latin(point), new Uint8Array(full.subarray(1)));
+    return point;
   } catch {
     return undefined;
   }
+});
+const pointOf = (secret: Uint8Array): Uint8Array | undefined => (secret.length === 32 ? made(secret) : undefined);
+function coordinates(point: Uint8Array): Uint8Array | undefined {
+  const name = latin(point);
+  if (!points.has(name)) points.set(name, nodeCrypto.coordinates(point));
+  const both = points.get(name);
+  return both === undefined ? undefined : new Uint8Array(both);
 }
 
 /** Both sides of an agreement find the same x: it is remembered by the two public keys in one order, so one multiplication serves both. */
@@ -111,8 +111,10 @@ function agree(secret: Uint8Array, point: Uint8Array): Uint8Array | undefined {
   const name = a < b ? a + b : b + a;
   const known = agreements.get(name);
   if (known !== undefined) return new Uint8Array(known);
-  const shared = agreeNatively(secret, point);
+  const peer = scalars.get(b);
+  const shared = peer === undefined ? nodeCrypto.agree(secret, point) : new Uint8Array(multiplied(to32((toBig(secret) * peer) % order)).subarray(1, 33));
   if (shared === undefined) return undefined;
+  if (peer !== undefined) sometimes(() => equal(shared, nodeCrypto.agree(secret, point)!), "a secret agreed here is another one");
   if (agreements.size >= 5_000) agreements.clear();
   agreements.set(name, new Uint8Array(shared));
   return shared;
@@ -137,10 +139,14 @@ export function watchSeals(by: SealWatch | undefined): void {
   watch = by;
 }
 
-/** One signature in so many is checked as well: the others are known to be good because they were made here. */
+/** One in so many is checked as well: the others are known to be good because they were made here. */
 const checkEvery = 64;
-let made = 0;
-const signatures = new Map<string, true>();
+let checks = 0;
+function sometimes(isGood: () => boolean, otherwise: string): void {
+  if (checks++ % checkEvery === 0 && !isGood()) throw new Error(`assertion failed: ${otherwise}`);
+}
+
+const signatures = new Set<string>();
 const nameOf = (key: Uint8Array, message: Uint8Array, signature: Uint8Array): string => latin(key) + latin(signature) + latin(message);
 
 const verifyNatively = remembered(20_000, (key, message, signature) => nodeCrypto.verify(key!, message!, signature!));
@@ -148,13 +154,12 @@ const verify = (key: Uint8Array, message: Uint8Array, signature: Uint8Array): bo
   (key.length === 33 && signature.length === 64 && signatures.has(nameOf(key, message, signature))) || verifyNatively(key, message, signature);
 const sign = remembered(10_000, (secret, message) => {
   const signature = signDeterministically(secret!, message!);
-  const name = nameOf(pointOf(secret!)!, message!, signature);
-  if (made++ % checkEvery === 0 && !nodeCrypto.verify(pointOf(secret!)!, message!, signature)) throw new Error("assertion failed: a signature made here is no good");
+  const point = pointOf(secret!)!;
+  sometimes(() => nodeCrypto.verify(point, message!, signature), "a signature made here is no good");
   if (signatures.size >= 20_000) signatures.clear();
-  signatures.set(name, true);
+  signatures.add(nameOf(point, message!, signature));
   return signature;
 });
-const coordinates = remembered(5_000, (point) => ({ both: nodeCrypto.coordinates(point!) }));
 
 /** Answers are copies: what a caller erases must not be erased here. */
 export const simCrypto: Crypto = {
@@ -166,5 +171,5 @@ export const simCrypto: Crypto = {
   verify,
   sign: (secret, message) => new Uint8Array(sign(secret, message)),
   publicKey: (secret) => { const point = pointOf(secret); return point === undefined ? undefined : new Uint8Array(point); },
-  coordinates: (point) => { const { both } = coordinates(point); return both === undefined ? undefined : new Uint8Array(both); },
+  coordinates,
 };
