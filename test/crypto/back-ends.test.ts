@@ -174,6 +174,15 @@ describe("keys, signatures and agreement", () => {
     expect(wrong.length).toBe(23);
   });
 
+  test("300 keys, each asked for its coordinates twice: what a caller erases is not erased for the next one", () => {
+    const random = seeded(8);
+    const points = Array.from({ length: 300 }, () => nobleCrypto.publicKey(goodSecret(random))!);
+    for (const point of [...points, ...points]) {
+      same(Buffer.from(point).toString("hex"), (c) => c.coordinates(point));
+      for (const c of [nobleCrypto, nodeCrypto]) c.coordinates(point)!.fill(0);
+    }
+  });
+
   test("signatures of a wrong length or with r or s out of range", () => {
     const secret = scalar(12345n);
     const own = nobleCrypto.publicKey(secret)!;

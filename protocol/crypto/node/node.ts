@@ -1,6 +1,6 @@
 /**
- * The native cryptographic back end: Node's OpenSSL behind the same page as `noble/`, some 40 times faster. Imported
- * public keys are kept in a small cache, because a gate verifies with the same provider keys at every tap.
+ * The native cryptographic back end: Node's OpenSSL behind the same page as `noble/`, some 40 times faster. What
+ * follows from a public key is kept in a small cache, because a gate verifies with the same provider keys at every tap.
  */
 import {
   createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, createECDH, ECDH, hkdfSync,
@@ -23,30 +23,30 @@ function attempt<T>(work: () => T): T | undefined {
   }
 }
 
+/** A small memory of what follows from a key: at most so many answers are kept, and the one used longest ago goes first. */
+const rememberedMax = 256;
+function remembered<T>(derive: (point: Uint8Array) => T | undefined): (point: Uint8Array) => T | undefined {
+  const known = new Map<string, T>();
+  return (point) => {
+    if (point.length !== 33) return undefined;
+    const name = Buffer.from(point).toString("latin1");
+    const answer = known.get(name) ?? attempt(() => derive(point));
+    if (answer === undefined) return undefined;
+    known.delete(name);
+    known.set(name, answer);
+    if (known.size > rememberedMax) known.delete(known.keys().next().value!);
+    return answer;
+  };
+}
+
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
 
-/** At most this many imported keys are kept; the one used longest ago goes first. */
-const cachedMax = 256;
-const publicKeys = new Map<string, KeyObject>();
-
-function importPublic(point: Uint8Array): KeyObject | undefined {
-  const name = Buffer.from(point).toString("latin1");
-  const cached = publicKeys.get(name);
-  if (cached !== undefined) {
-    publicKeys.delete(name);
-    publicKeys.set(name, cached);
-    return cached;
-  }
-  if (point.length !== 33) return undefined;
-  const key = attempt(() => {
-    const full = ECDH.convertKey(point, curve, undefined, undefined, "uncompressed") as Buffer;
-    return createPublicKey({ key: { kty: "EC", crv: "P-256", x: base64url(full.subarray(1, 33)), y: base64url(full.subarray(33)) }, format: "jwk" });
-  });
-  if (key === undefined) return undefined;
-  publicKeys.set(name, key);
-  if (publicKeys.size > cachedMax) publicKeys.delete(publicKeys.keys().next().value!);
-  return key;
-}
+/** x and y of a compressed point, 64 bytes. */
+const uncompressed = remembered((point) => (ECDH.convertKey(point, curve, undefined, undefined, "uncompressed") as Buffer).subarray(1));
+const importPublic = remembered((point): KeyObject | undefined => {
+  const both = uncompressed(point);
+  return both && createPublicKey({ key: { kty: "EC", crv: "P-256", x: base64url(both.subarray(0, 32)), y: base64url(both.subarray(32)) }, format: "jwk" });
+});
 
 /** The pair that a secret makes, or undefined when it is none. */
 function pairOf(secret: Uint8Array): ECDH | undefined {
@@ -113,10 +113,10 @@ export const nodeCrypto: Crypto = {
     const own = publicKey.length === 33 ? pairOf(secret) : undefined;
     return own === undefined ? undefined : attempt(() => new Uint8Array(own.computeSecret(publicKey)));
   },
-  coordinates: (publicKey) => (publicKey.length !== 33 ? undefined : attempt(() => {
-    const full = ECDH.convertKey(publicKey, curve, undefined, undefined, "uncompressed") as Buffer;
-    return new Uint8Array(full.subarray(1));
-  })),
+  coordinates: (publicKey) => {
+    const both = uncompressed(publicKey);
+    return both && new Uint8Array(both);
+  },
 };
 
 /** Texts below 64 KiB, as a 13-byte nonce leaves two bytes for their length. */
