@@ -11,8 +11,8 @@ import { dirname, join } from "node:path";
 import { Wrong } from "./context.js";
 import type { Machine } from "./machine.js";
 import { assert } from "../protocol/assert.js";
-import { hex } from "../protocol/wire/bytes.js";
-import { keyId, shortKeyId, signObject, type SignedType } from "../protocol/wire/signed.js";
+import { copy, hex } from "../protocol/wire/bytes.js";
+import { encodeSigned, keyId, objectToSign, signObject, type SignedType } from "../protocol/wire/signed.js";
 import type { GroupKeyPackage } from "../protocol/wire/group-keys.js";
 import { encodeRole, roles, type Role } from "../protocol/wire/trust.js";
 
@@ -64,6 +64,9 @@ export function makeKeyStore(m: Machine, provider: string): KeyStore {
   return storeOf(m, m.random(32), { read: () => kept, write: (stored) => { kept = stored; } });
 }
 
+/** `kid` as in `KeyStore`. */
+interface Pair { secret: Uint8Array; publicKey: Uint8Array; kid: Uint8Array }
+
 /** Where the store lies. Several workers share one file: what another of them made is read again when it is missed. */
 interface Shelf { read(): Stored; write(stored: Stored): void }
 
@@ -96,11 +99,19 @@ function newSecret(m: Machine): string {
 function storeOf(m: Machine, wrapping: Uint8Array, shelf: Shelf): KeyStore {
   const crypto = m.crypto;
   let stored = shelf.read();
-  const secret = (name: string): Uint8Array => {
+  // A key of a name never changes, so what follows from it is worked out once: letters are signed and opened with it by the thousand.
+  const known = new Map<string, Pair>();
+  const pair = (name: string): Pair => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
     if (stored.secrets[name] === undefined) stored = shelf.read();
     const text = stored.secrets[name];
     assert(text !== undefined, "a key of this name is in the store: " + name);
-    return bytes(text!);
+    const secret = bytes(text!);
+    const publicKey = crypto.publicKey(secret)!;
+    const made = { secret, publicKey, kid: keyId(crypto, publicKey) };
+    known.set(name, made);
+    return made;
   };
   /** Adds what is missing to what is there now, also by other workers; the caller holds the database's write lock. */
   const add = (isMissing: (s: Stored) => boolean, change: (s: Stored) => void): void => {
@@ -110,13 +121,16 @@ function storeOf(m: Machine, wrapping: Uint8Array, shelf: Shelf): KeyStore {
     change(stored);
     shelf.write(stored);
   };
-  const publicKey = (name: string): Uint8Array => crypto.publicKey(secret(name))!;
+  const publicKey = (name: string): Uint8Array => pair(name).publicKey;
   return {
     provider: stored.provider, root: publicKey("root"), spareRoot: publicKey("spare root"), roles: stored.roles.map((text) => new Uint8Array(Buffer.from(text, "base64"))),
-    publicKey, kid: (name) => keyId(crypto, publicKey(name)), shortKid: (name) => shortKeyId(crypto, publicKey(name)),
-    sign: (name, message) => crypto.sign(secret(name), message),
-    signed: (type, name, claims) => signObject(crypto, type, secret(name), claims),
-    agree: (name, peer) => crypto.agree(secret(name), peer),
+    publicKey, kid: (name) => pair(name).kid, shortKid: (name) => copy(pair(name).kid, 0, 4),
+    sign: (name, message) => crypto.sign(pair(name).secret, message),
+    signed: (type, name, claims) => {
+      const { secret, kid } = pair(name);
+      return encodeSigned(type, kid, claims, crypto.sign(secret, objectToSign(type, kid, claims)), false);
+    },
+    agree: (name, peer) => crypto.agree(pair(name).secret, peer),
     ensure: (name) => {
       add((s) => s.secrets[name] === undefined, (s) => { s.secrets[name] = newSecret(m); });
       return publicKey(name);
