@@ -15,14 +15,24 @@ export const cborDepthMax = 16;
 
 export interface Writer { bytes: Uint8Array; at: number }
 
+
+const none = new Uint8Array(0);
+/** A buffer that waits for the next writer: most items are short, and memory is what costs time. */
+let spare: Uint8Array | undefined;
+const spareBytes = 128;
+
 /** A fresh writer; its buffer doubles as needed. */
 export function writer(): Writer {
-  return { bytes: new Uint8Array(128), at: 0 };
+  const bytes = spare === undefined ? new Uint8Array(spareBytes) : spare;
+  spare = undefined;
+  return { bytes: bytes, at: 0 };
 }
 
-/** What was written, as bytes of their own. */
+/** What was written, as bytes of their own. The writer is done with: it has no buffer any more. */
 export function finish(w: Writer): Uint8Array {
   const done = copy(w.bytes, 0, w.at);
+  if (w.bytes.length === spareBytes) spare = w.bytes;
+  w.bytes = none;
   assert(scan(done, true), "written CBOR is one deterministic item");
   return done;
 }

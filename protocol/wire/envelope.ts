@@ -101,6 +101,23 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
 const noBytes = new Uint8Array(0);
 const type = "ks-env";
 const purpose = utf8(type);
+/** The same in every envelope. */
+const outerHeader = encodedOuterHeader();
+const agreementHeader = encodedAgreementHeader();
+const additional = encryptStructure("Encrypt", outerHeader, noBytes);
+
+function encodedOuterHeader(): Uint8Array {
+  const w = writer();
+  writeMap(w, 2);
+  writeInt(w, 1); writeInt(w, algorithm.a128gcm);
+  writeInt(w, 16); writeText(w, type);
+  return finish(w);
+}
+function encodedAgreementHeader(): Uint8Array {
+  const w = writer();
+  writeMap(w, 1); writeInt(w, 1); writeInt(w, algorithm.ecdhEsHkdf256);
+  return finish(w);
+}
 
 /** A fresh secret and nonce for each envelope; `least` is the first padding step (1,024 through a till, else 0). */
 export interface Sealing { ephemeral: Uint8Array; nonce: Uint8Array; recipientKey: Uint8Array; least: number }
@@ -111,10 +128,9 @@ export function sealEnvelope(crypto: Crypto, signed: Uint8Array, s: Sealing): Ui
   const own = crypto.publicKey(s.ephemeral);
   if (shared === undefined || own === undefined) return undefined;
   const key = contentKey(crypto, shared, own, s.recipientKey);
-  const header = outerHeader();
   return encodeEncrypt(
-    { protectedHeader: header, unprotected: nonceMap(s.nonce), ciphertext: crypto.seal(key, s.nonce, encryptStructure("Encrypt", header, noBytes), pad(signed, s.least)) },
-    { protectedHeader: agreementHeader(), unprotected: recipientMap(own, keyId(crypto, s.recipientKey)), ciphertext: noBytes },
+    { protectedHeader: outerHeader, unprotected: nonceMap(s.nonce), ciphertext: crypto.seal(key, s.nonce, additional, pad(signed, s.least)) },
+    { protectedHeader: agreementHeader, unprotected: recipientMap(own, keyId(crypto, s.recipientKey)), ciphertext: noBytes },
     true,
   );
 }
@@ -127,7 +143,7 @@ export function readEnvelope(bytes: Uint8Array): Sealed | undefined {
   if (bytes.length > limits.envelopeBytesMax || bytes[0] !== 0xd8) return undefined;
   const e = decodeEncrypt(bytes);
   if (e === undefined || e.recipient.ciphertext.length !== 0) return undefined;
-  if (!equal(e.outer.protectedHeader, outerHeader()) || !equal(e.recipient.protectedHeader, agreementHeader())) return undefined;
+  if (!equal(e.outer.protectedHeader, outerHeader) || !equal(e.recipient.protectedHeader, agreementHeader)) return undefined;
   const outer = reader(e.outer.unprotected);
   if (readMap(outer) !== 1 || readInt(outer) !== 5) return undefined;
   const nonce = readBytes(outer, 12);
@@ -142,7 +158,7 @@ export function readEnvelope(bytes: Uint8Array): Sealed | undefined {
 /** The signed message inside. `shared`: the recipient's key agreed with `sealed.ephemeral`. */
 export function openEnvelope(crypto: Crypto, sealed: Sealed, recipientKey: Uint8Array, shared: Uint8Array): Uint8Array | undefined {
   const key = contentKey(crypto, shared, sealed.ephemeral, recipientKey);
-  const plain = crypto.open(key, sealed.nonce, encryptStructure("Encrypt", outerHeader(), noBytes), sealed.ciphertext);
+  const plain = crypto.open(key, sealed.nonce, additional, sealed.ciphertext);
   return plain === undefined ? undefined : unpad(plain);
 }
 
@@ -156,7 +172,7 @@ export function verifyMessage(crypto: Crypto, signed: Uint8Array, keys: readonly
 function contentKey(crypto: Crypto, shared: Uint8Array, ephemeral: Uint8Array, recipientKey: Uint8Array): Uint8Array {
   const context = kdfContext({
     algorithm: algorithm.a128gcm, keyBits: 128, partyU: orNone(thumbprint(crypto, ephemeral)), partyV: orNone(thumbprint(crypto, recipientKey)),
-    recipientProtected: agreementHeader(), other: purpose,
+    recipientProtected: agreementHeader, other: purpose,
   });
   return crypto.hkdf(shared, noBytes, context, 16);
 }
@@ -164,18 +180,6 @@ function orNone(bytes: Uint8Array | undefined): Uint8Array {
   return bytes === undefined ? noBytes : bytes;
 }
 
-function outerHeader(): Uint8Array {
-  const w = writer();
-  writeMap(w, 2);
-  writeInt(w, 1); writeInt(w, algorithm.a128gcm);
-  writeInt(w, 16); writeText(w, type);
-  return finish(w);
-}
-function agreementHeader(): Uint8Array {
-  const w = writer();
-  writeMap(w, 1); writeInt(w, 1); writeInt(w, algorithm.ecdhEsHkdf256);
-  return finish(w);
-}
 function nonceMap(nonce: Uint8Array): Uint8Array {
   const w = writer();
   writeMap(w, 1); writeInt(w, 5); writeBytes(w, nonce);

@@ -125,6 +125,23 @@ describe("edges", () => {
       expect(openEnvelope(crypto, { recipient: new Uint8Array(8), ephemeral: point, nonce: new Uint8Array(12), ciphertext: new Uint8Array(300) }, point, new Uint8Array(32))).toBeUndefined();
     }
   });
+  test("writers within writers and one behind the other share no buffer, and what was written stays", () => {
+    const outer = cbor.writer();
+    cbor.writeArray(outer, 2);
+    const inner = cbor.writer();
+    cbor.writeBytes(inner, new Uint8Array(90).fill(7));
+    const first = cbor.finish(inner);
+    cbor.writeRaw(outer, first);
+    const long = cbor.writer();
+    cbor.writeBytes(long, new Uint8Array(300).fill(9));
+    cbor.writeRaw(outer, cbor.finish(long));
+    const whole = cbor.finish(outer);
+    const next = cbor.writer();
+    cbor.writeInt(next, 1);
+    expect(cbor.finish(next)).toEqual(Uint8Array.of(1));
+    expect(decodeStrictly(first)).toEqual(new Uint8Array(90).fill(7));
+    expect(decodeStrictly(whole)).toEqual([new Uint8Array(90).fill(7), new Uint8Array(300).fill(9)]);
+  });
   test("COBS: a zero inside is no code", () => {
     for (const coded of [[3, 1, 0], [2, 0], [0], [1, 0, 1]]) expect(decodeCobs(Uint8Array.from(coded))).toBeUndefined();
   });
