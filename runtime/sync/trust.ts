@@ -12,9 +12,10 @@ import { decodeRevocation, decodeRole, revoked, type RoleCertificate } from "../
 
 export interface Trust {
   readonly crypto: Crypto;
-  provider: string;
-  root: Uint8Array;
-  spareRoot: Uint8Array;
+  readonly provider: string;
+  readonly root: Uint8Array;
+  readonly spareRoot: Uint8Array;
+  readonly rootKeys: readonly SignerKey[];
   /** Role certificates and ends of role keys as signed; kept to be read again after a restart. */
   objects: Uint8Array[];
   /** Ends of terminals, the same, and when each was said. */
@@ -34,7 +35,8 @@ const objectsMax = 128;
 export const endsMax = 256;
 
 export function makeTrust(crypto: Crypto, provider: string, root: Uint8Array, spareRoot: Uint8Array): Trust {
-  return { crypto: crypto, provider: provider, root: root, spareRoot: spareRoot, objects: [], ends: [], roles: [], revokedKeys: [], revokedTerminals: [] };
+  const rootKeys = [root, spareRoot].map((key) => ({ kid: keyId(crypto, key), publicKey: key }));
+  return { crypto: crypto, provider: provider, root: root, spareRoot: spareRoot, rootKeys: rootKeys, objects: [], ends: [], roles: [], revokedKeys: [], revokedTerminals: [] };
 }
 
 /** Takes a role certificate or a revocation; answers true when it is new and genuine. */
@@ -43,12 +45,8 @@ export function takeObject(t: Trust, bytes: Uint8Array): boolean {
   return (t.objects.length < objectsMax && takeRole(t, bytes)) || takeRevocation(t, bytes);
 }
 
-function roots(t: Trust): SignerKey[] {
-  return [t.root, t.spareRoot].map((key) => ({ kid: keyId(t.crypto, key), publicKey: key }));
-}
-
 function takeRole(t: Trust, bytes: Uint8Array): boolean {
-  const claims = openSigned(t.crypto, bytes, "role", roots(t));
+  const claims = openSigned(t.crypto, bytes, "role", t.rootKeys);
   const certificate = claims === undefined ? undefined : decodeRole(claims);
   if (certificate === undefined || certificate.issuer !== t.provider) return false;
   t.roles.push({ kid: keyId(t.crypto, certificate.publicKey), certificate: certificate });
@@ -58,7 +56,7 @@ function takeRole(t: Trust, bytes: Uint8Array): boolean {
 
 /** A role key's end is said by a root, a terminal's by the certificates key. */
 function takeRevocation(t: Trust, bytes: Uint8Array): boolean {
-  const byRoot = openSigned(t.crypto, bytes, "revocation", roots(t));
+  const byRoot = openSigned(t.crypto, bytes, "revocation", t.rootKeys);
   const claims = byRoot === undefined ? openSigned(t.crypto, bytes, "revocation", signersFor(t, "certificates")) : byRoot;
   const said = claims === undefined ? undefined : decodeRevocation(claims);
   if (said === undefined || said.issuer !== t.provider) return false;
