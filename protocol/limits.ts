@@ -57,6 +57,8 @@ export const limits = {
   /** A letter to or from a small board, and what its body holds: news and pieces of a status list are cut to fit (`trust.md` §5). */
   envelopeToBoardBytesMax: 512,
   boardBodyBytesMax: 400,
+  /** Letters of others that a terminal with a network has in hand, and answers that it keeps for them. */
+  passedLettersMax: 16,
   /** Journal entries in one batch: about 200 finished records fill an envelope. */
   batchEntriesMax: 200,
   /** A signed status list as it travels, and its bits unpacked (four values a byte): a million values with one in a hundred set need 15 KB. */

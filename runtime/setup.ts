@@ -219,6 +219,20 @@ function learnTerminal(s: Setup, bytes: Uint8Array): boolean {
   return true;
 }
 
+/** This terminal's certificates, the newest last: what it signed under older ones must stay provable. */
+export function ownCertificates(s: Setup): { bytes: Uint8Array; claims: Uint8Array }[] {
+  const r = reader(bytesOf(s.cells, "terminals"));
+  readArray(r, 2);
+  readUint(r);
+  const own: { bytes: Uint8Array; claims: Uint8Array }[] = [];
+  for (const bytes of readList(r, (from) => readBytes(from))) {
+    const signed = decodeSignedClaims(bytes);
+    const decoded = signed === undefined ? undefined : decodeTerminalCertificate(signed.claims);
+    if (signed !== undefined && decoded !== undefined && equal(decoded.terminalId, s.terminalId)) own.push({ bytes: bytes, claims: signed.claims });
+  }
+  return own;
+}
+
 export function takeGroup(s: Setup, bytes: Uint8Array): boolean {
   const keys = decodeGroupKeys(bytes);
   if (keys === undefined) return false;

@@ -80,6 +80,8 @@ export interface Terminal<S extends Kept = Setup> {
   lastFault: string;
   /** The journal's next sequence when pages were last looked through. */
   tidiedAt: number;
+  /** Answers messages that are no part of a tap (`carry/`); undefined for others. Undefined as a whole: this terminal has none. */
+  besides: ((message: Uint8Array) => Uint8Array | undefined) | undefined;
   /** Called for each event; never from inside a call of the board's. */
   onEvent: ((e: TerminalEvent) => void) | undefined;
 }
@@ -103,7 +105,7 @@ export function makeTerminal<S extends Kept>(board: Board, role: Role, medium: M
   const t: Terminal<S> = {
     board: board, role: role, medium: medium, setup: setup, setupWaits: false, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
     wants: [], due: undefined, wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
-    lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, onEvent: undefined,
+    lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, besides: undefined, onEvent: undefined,
   };
   takeSetup(t);
   const wrong = whatIsWrong(t);
@@ -223,6 +225,7 @@ function answerWake(t: AnyTerminal): void {
 }
 
 function hear(t: AnyTerminal, message: Uint8Array): void {
+  if (hearBesides(t, message)) return;
   const now = t.board.clock.monotonicMs();
   if (t.verifier.state === "greeted") t.stages.presentedMs = now;
   if (t.verifier.state === "answered") t.stages.acknowledgedMs = now;
@@ -230,6 +233,13 @@ function hear(t: AnyTerminal, message: Uint8Array): void {
   if (!t.greetAgain) return;
   t.greetAgain = false;
   greet(t);
+}
+
+/** What is no part of a tap, as long as none has gone beyond its greeting. */
+function hearBesides(t: AnyTerminal, message: Uint8Array): boolean {
+  const reply = t.besides === undefined || (t.verifier.state !== "idle" && t.verifier.state !== "greeted") ? undefined : t.besides(message);
+  if (reply !== undefined) sendOver(t.link, reply, { first: false, last: false });
+  return reply !== undefined;
 }
 
 /** idle → greeted, with a fresh tap number below the durable ceiling. Whoever cannot be served is told so. */
