@@ -1,8 +1,8 @@
 /**
  * How sealed letters travel over the local link, both ways, in pieces that fit a message (S7, claims 37 and 38).
  *
- * The handset leads and the terminal answers each of its messages by one of its own: `fetch` by a `piece`, `bring` by
- * `brought`. Whoever carries sees only bytes, an id that is their digest, and their number: a letter is an envelope
+ * The handset leads and the terminal answers each of its messages by one of its own: `knock` by `here`, `fetch` by a `piece`,
+ * `bring` by `brought`. No tap is begun for it, so a till that waits for an amount, or a meter that takes no value, answers too. Whoever carries sees only bytes, an id that is their digest, and their number: a letter is an envelope
  * (`envelope.ts`) or a board's COSE_Encrypt0, and what stands in it, or is missing, only sender and recipient can tell.
  * Nothing here has a state that a lost or repeated message could harm: a piece says where it belongs, the same piece
  * again changes nothing, and a meeting that was broken off goes on, or begins anew, at whatever byte the asker names.
@@ -14,9 +14,11 @@ import type { Crypto } from "../crypto/crypto.js";
 import { assert } from "../assert.js";
 import { limits } from "../limits.js";
 import { copy, equal } from "./bytes.js";
-import { done, fail, finish, readArray, readBytes, readNull, readText, readUint, reader, writeArray, writeBytes, writeInt, writeNull, writeText, writer, type Reader, type Writer } from "./cbor.js";
+import {
+  done, fail, finish, readArray, readBool, readBytes, readNull, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeNull, writeText, writer, type Reader, type Writer,
+} from "./cbor.js";
 import { begin, itemsOf, start, type } from "./message.js";
-import { readList } from "./lists.js";
+import { readList, readOptional, writeOptional } from "./lists.js";
 
 /** The bytes of a message around those of the letter, at most. */
 export const pieceOverheadBytes = 24;
@@ -24,6 +26,31 @@ export const pieceOverheadBytes = 24;
 /** A letter's id: the first 8 bytes of its SHA-256. It finds a letter and shows one that was garbled; it proves nothing. */
 export function letterId(crypto: Pick<Crypto, "sha256">, letter: Uint8Array): Uint8Array {
   return copy(crypto.sha256(letter), 0, 8);
+}
+
+/** Handset → terminal, first of a session: 8 bytes never the same twice, so that it is not taken for a repetition. */
+export function encodeKnock(nonce: Uint8Array): Uint8Array {
+  const w = start(2, type.knock);
+  writeBytes(w, nonce);
+  return finish(w);
+}
+export function decodeKnock(bytes: Uint8Array): Uint8Array | undefined {
+  const r = begin(bytes, type.knock);
+  const nonce = readBytes(r, 8);
+  return done(r) && itemsOf(bytes) === 2 ? nonce : undefined;
+}
+
+/** Terminal → handset: the knock's nonce, whether letters of others are passed on, and the certificate, empty at a board without one. */
+export interface Here { nonce: Uint8Array; passesOn: boolean; certificate: Uint8Array }
+export function encodeHere(h: Here): Uint8Array {
+  const w = start(4, type.here);
+  writeBytes(w, h.nonce); writeBool(w, h.passesOn); writeOptional(w, h.certificate);
+  return finish(w);
+}
+export function decodeHere(bytes: Uint8Array): Here | undefined {
+  const r = begin(bytes, type.here);
+  const h = { nonce: readBytes(r, 8), passesOn: readBool(r), certificate: readOptional(r) };
+  return done(r) && itemsOf(bytes) === 4 ? h : undefined;
 }
 
 /** What is fetched: a letter that this terminal wants carried away, or the answer to one that was brought. */

@@ -17,6 +17,7 @@ import { limits } from "../limits.js";
 export const type = {
   hello: 1, presentation: 2, answer: 3, acknowledgement: 4, outcome: 5, ask: 6, certificate: 7, stop: 8, beacon: 9, userId: 10,
   fetch: 11, piece: 12, bring: 13, brought: 14, introduce: 15, board: 16, claimCode: 17, boardClaim: 18,
+  knock: 19, here: 20,
 } as const;
 export const protocolVersion = 1;
 /** Bits of `offer`. Bit 3: the terminal can verify value claims in profile B (decision 3). */

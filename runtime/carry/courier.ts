@@ -4,17 +4,16 @@
  *
  * It does not read what it carries. Letters that it took along are known by their digest, so the same one again is the same.
  */
-import type { Clock, Serial } from "../board.js";
+import type { Clock, Random, Serial } from "../board.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
 import * as links from "../../protocol/link/link.js";
 import type { Medium } from "../../protocol/link/media.js";
 import { limits } from "../../protocol/limits.js";
 import { copy, equal } from "../../protocol/wire/bytes.js";
-import type { SignedClaims } from "../../protocol/wire/certificate.js";
 import {
-  brought, decodeBrought, decodePiece, encodeBring, encodeFetch, fetching, isWhole, letterId, pieceOf, pieceOverheadBytes, takePiece, type Arriving,
+  brought, decodeBrought, decodeHere, decodePiece, encodeBring, encodeFetch, encodeKnock, fetching, isWhole, letterId, pieceOf, pieceOverheadBytes, takePiece, type Arriving, type Here,
 } from "../../protocol/wire/carry.js";
-import { asking, decodeCertificate, decodeHello, encodeAsk, messageType, type, type Hello } from "../../protocol/wire/message.js";
+import { messageType, type } from "../../protocol/wire/message.js";
 
 export type Job =
   /** Bring this letter. */
@@ -22,29 +21,30 @@ export type Job =
   /** Fetch the answer to the letter of this id; it may take a moment, until `untilMs`. */
   | { job: "answer"; id: Uint8Array; untilMs: number }
   /** Take along what the terminal wants carried. */
-  | { job: "collect" }
-  /** Learn the terminal's certificate. */
-  | { job: "certificate" };
+  | { job: "collect" };
 
-/** What came of a job: `code` of `brought`, the answer, the letters, the certificate; `failed`: the line or the terminal gave up. */
+/** What came of a job: `code` of `brought`, the answer, the letters. `here`: the terminal has answered. `failed`: it does not any more. */
 export type Done =
   | { done: "brought"; id: Uint8Array; code: number }
   | { done: "answer"; id: Uint8Array; answer: Uint8Array | undefined }
   | { done: "collected"; letters: Uint8Array[] }
-  | { done: "certificate"; certificate: SignedClaims | undefined }
+  | { done: "here"; here: Here }
   | { done: "failed" };
 
 export interface Courier {
   readonly clock: Clock;
   readonly crypto: Crypto;
+  readonly random: Random;
   readonly line: Serial;
   readonly messageBytesMax: number;
   link: links.Link;
-  hello: Hello | undefined;
-  wakeAtMs: number;
+  /** The terminal's answer to our knock, and the knock that waits for one. */
+  here: Here | undefined;
+  knocked: Uint8Array;
   jobs: Job[];
-  /** Asked and not answered since then, or −1. Not asked again before `pauseUntilMs`. */
+  /** Asked and not answered since then, or −1, and how often in vain. Not asked again before `pauseUntilMs`. */
   askedMs: number;
+  tries: number;
   pauseUntilMs: number;
   from: number;
   most: number;
@@ -54,14 +54,15 @@ export interface Courier {
   onDone: ((d: Done) => void) | undefined;
 }
 
-const wakeEveryMs = 300;
 /** An answer that is not there yet is asked for again so often. */
 const answerEveryMs = 250;
+/** Terminals have taps to serve: so often it is knocked and asked again. */
+const triesMax = 5;
 
-export function makeCourier(clock: Clock, crypto: Crypto, line: Serial, medium: Medium, messageBytesMax: number): Courier {
+export function makeCourier(clock: Clock, random: Random, crypto: Crypto, line: Serial, medium: Medium, messageBytesMax: number): Courier {
   return {
-    clock: clock, crypto: crypto, line: line, messageBytesMax: messageBytesMax, link: links.makeLink(medium, true), hello: undefined, wakeAtMs: clock.monotonicMs(), jobs: [], askedMs: -1,
-    pauseUntilMs: 0, from: 0, most: 512 - pieceOverheadBytes, arriving: undefined, last: none, collected: [], onDone: undefined,
+    clock: clock, crypto: crypto, random: random, line: line, messageBytesMax: messageBytesMax, link: links.makeLink(medium, true), here: undefined, knocked: none, jobs: [], askedMs: -1,
+    tries: 0, pauseUntilMs: 0, from: 0, most: 512 - pieceOverheadBytes, arriving: undefined, last: none, collected: [], onDone: undefined,
   };
 }
 
@@ -76,23 +77,33 @@ export function pollCourier(c: Courier): number {
   for (let bytes = c.line.read(); bytes !== undefined; bytes = c.line.read()) {
     for (const message of links.receive(c.link, bytes, now).messages) hear(c, message, now);
   }
-  if (c.wakeAtMs >= 0 && now >= c.wakeAtMs) { links.wake(c.link); c.wakeAtMs = now + wakeEveryMs; }
-  if (c.askedMs >= 0 && now - c.askedMs >= limits.answerWithinMs) finishJob(c, { done: "failed" });
-  if (c.hello !== undefined && c.askedMs < 0 && c.jobs.length > 0 && now >= c.pauseUntilMs) askNext(c, now);
+  if (c.askedMs >= 0 && now - c.askedMs >= limits.answerWithinMs) askAgain(c);
+  if (c.askedMs < 0 && (c.here === undefined || (c.jobs.length > 0 && now >= c.pauseUntilMs))) askNext(c, now);
   for (const bytes of links.poll(c.link, now).output) c.line.write(bytes);
   return nextCall(c);
 }
 function nextCall(c: Courier): number {
   let next = -1;
-  const asked = c.askedMs < 0 ? (c.hello !== undefined && c.jobs.length > 0 ? c.pauseUntilMs : -1) : c.askedMs + limits.answerWithinMs;
-  for (const at of [links.deadline(c.link), c.wakeAtMs, asked]) if (at >= 0 && (next < 0 || at < next)) next = at;
+  const asked = c.askedMs >= 0 ? c.askedMs + limits.answerWithinMs : c.here === undefined || c.jobs.length > 0 ? c.pauseUntilMs : -1;
+  for (const at of [links.deadline(c.link), asked]) if (at >= 0 && (next < 0 || at < next)) next = at;
   return next;
 }
 
+/** No answer: the session may be lost, so it is knocked anew; the job goes on where it was. */
+function askAgain(c: Courier): void {
+  c.askedMs = -1;
+  c.here = undefined;
+  c.tries++;
+  if (c.tries < triesMax) return;
+  c.tries = 0;
+  finishJob(c, { done: "failed" });
+}
+
 function askNext(c: Courier, now: number): void {
-  const job = c.jobs[0]!;
   c.askedMs = now;
-  links.send(c.link, question(c, job), { first: false, last: false });
+  if (c.here !== undefined) { links.send(c.link, question(c, c.jobs[0]!), { first: false, last: false }); return; }
+  c.knocked = c.random.fill(8);
+  links.send(c.link, encodeKnock(c.knocked), { first: true, last: false });
 }
 function question(c: Courier, job: Job): Uint8Array {
   const most = c.messageBytesMax - pieceOverheadBytes;
@@ -100,27 +111,31 @@ function question(c: Courier, job: Job): Uint8Array {
     case "bring": return encodeBring(pieceOf(letterId(c.crypto, job.letter), job.letter, c.from, Math.min(most, c.most)));
     case "answer": return encodeFetch({ what: fetching.answer, letter: job.id, from: c.from, most: most });
     case "collect": return encodeFetch({ what: fetching.letter, letter: c.arriving === undefined ? c.last : c.arriving.letter, from: c.from, most: most });
-    case "certificate": return encodeAsk(asking.certificate);
   }
 }
 
 function hear(c: Courier, message: Uint8Array, now: number): void {
   const number = messageType(message);
-  if (number === type.hello) {
-    const hello = decodeHello(message);
-    if (hello === undefined) return;
-    c.hello = hello;
-    c.wakeAtMs = -1;
-    c.askedMs = -1;
-    return;
-  }
+  if (number === type.here) { hearHere(c, message); return; }
   const job = c.jobs[0];
-  if (job === undefined || c.askedMs < 0) return;
-  if (number === type.certificate && job.job === "certificate") finishJob(c, { done: "certificate", certificate: decodeCertificate(message) });
+  if (job === undefined || c.askedMs < 0 || c.here === undefined) return;
   if (number === type.brought && job.job === "bring") hearBrought(c, job.letter, message);
   if (number === type.piece && job.job === "answer") hearAnswer(c, job, message, now);
   if (number === type.piece && job.job === "collect") hearLetter(c, message);
-  if (number === type.stop) finishJob(c, { done: "failed" });
+}
+
+/** Answered: what was lost before is forgotten. */
+function answered(c: Courier): void {
+  c.askedMs = -1;
+  c.tries = 0;
+}
+
+function hearHere(c: Courier, message: Uint8Array): void {
+  const here = decodeHere(message);
+  if (here === undefined || c.here !== undefined || !equal(here.nonce, c.knocked)) return;
+  c.here = here;
+  c.askedMs = -1;
+  tell(c, { done: "here", here: here });
 }
 
 function hearBrought(c: Courier, letter: Uint8Array, message: Uint8Array): void {
@@ -129,14 +144,14 @@ function hearBrought(c: Courier, letter: Uint8Array, message: Uint8Array): void 
   if (b === undefined || !equal(b.letter, id)) return;
   c.most = b.most;
   if (b.code !== brought.more) { finishJob(c, { done: "brought", id: id, code: b.code }); return; }
-  c.askedMs = -1;
+  answered(c);
   c.from = b.have < letter.length ? b.have : 0;
 }
 
 function hearAnswer(c: Courier, job: { id: Uint8Array; untilMs: number }, message: Uint8Array, now: number): void {
   const p = decodePiece(message);
   if (p === undefined) return;
-  c.askedMs = -1;
+  answered(c);
   if (p === "none") {
     if (now >= job.untilMs) finishJob(c, { done: "answer", id: job.id, answer: undefined });
     else { c.pauseUntilMs = now + answerEveryMs; c.from = 0; c.arriving = undefined; }
@@ -152,7 +167,7 @@ function hearAnswer(c: Courier, job: { id: Uint8Array; untilMs: number }, messag
 function hearLetter(c: Courier, message: Uint8Array): void {
   const p = decodePiece(message);
   if (p === undefined) return;
-  c.askedMs = -1;
+  answered(c);
   if (p === "none") { finishJob(c, { done: "collected", letters: c.collected }); return; }
   c.arriving = takePiece(c.arriving, p, limits.envelopeBytesMax);
   c.from = c.arriving === undefined ? p.total : c.arriving.have;
@@ -172,6 +187,10 @@ function finishJob(c: Courier, d: Done): void {
   c.arriving = undefined;
   c.last = none;
   if (d.done === "collected" || d.done === "failed") c.collected = [];
+  tell(c, d);
+}
+
+function tell(c: Courier, d: Done): void {
   if (c.onDone !== undefined) c.onDone(d);
 }
 

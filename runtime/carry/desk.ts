@@ -5,6 +5,7 @@
 import type { Desk } from "./post.js";
 import type { Charges, Time } from "../charges/charges.js";
 import { lettersToHost, takePaired } from "../charges/letters.js";
+import { readCell } from "../journal/cells.js";
 import { readAnswer } from "../sync/letters.js";
 import { nextLetter, takeAnswer, type Sync } from "../sync/sync.js";
 import { timeOf } from "../keeping.js";
@@ -34,6 +35,7 @@ export function makeDesk(t: Terminal, charges: Charges | undefined, sync: Sync |
       return { mine: mine, answer: none };
     },
     passesOn: () => network,
+    certificate: () => { const held = readCell(t.setup.cells, "certificate"); return held === undefined ? none : held; },
   };
 }
 

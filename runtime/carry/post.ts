@@ -8,7 +8,7 @@ import type { Crypto } from "../../protocol/crypto/crypto.js";
 import { limits } from "../../protocol/limits.js";
 import { equal } from "../../protocol/wire/bytes.js";
 import {
-  brought, decodeBring, decodeFetch, encodeBrought, encodePiece, fetching, isWhole, letterId, pieceOf, pieceOverheadBytes, takePiece, type Arriving, type Fetch, type Piece,
+  brought, decodeBring, decodeFetch, decodeKnock, encodeBrought, encodeHere, encodePiece, fetching, isWhole, letterId, pieceOf, pieceOverheadBytes, takePiece, type Arriving, type Fetch, type Piece,
 } from "../../protocol/wire/carry.js";
 import { messageType, type } from "../../protocol/wire/message.js";
 
@@ -22,6 +22,8 @@ export interface Desk {
   take(letter: Uint8Array): { mine: boolean; answer: Uint8Array };
   /** It has a network, and passes on. */
   passesOn(): boolean;
+  /** `[kid, claims, signature]`, or empty. */
+  certificate(): Uint8Array;
 }
 
 export interface Post {
@@ -45,11 +47,15 @@ export function makePost(crypto: Crypto, messageBytesMax: number, letterBytesMax
 /** True for a message that is about letters. */
 export function isAboutLetters(message: Uint8Array): boolean {
   const number = messageType(message);
-  return number === type.fetch || number === type.bring;
+  return number === type.knock || number === type.fetch || number === type.bring;
 }
 
 /** The answer to a handset's message; undefined for one that does not fit. */
 export function answerCarrier(p: Post, desk: Desk, message: Uint8Array): Uint8Array | undefined {
+  if (messageType(message) === type.knock) {
+    const nonce = decodeKnock(message);
+    return nonce === undefined ? undefined : encodeHere({ nonce: nonce, passesOn: desk.passesOn(), certificate: desk.certificate() });
+  }
   if (messageType(message) === type.fetch) {
     const f = decodeFetch(message);
     return f === undefined ? undefined : encodePiece(f.what === fetching.answer ? pieceFrom(p, find(p.answers, f.letter), f) : ownPiece(p, desk, f));

@@ -29,6 +29,8 @@ export interface Charges {
   planBytes: Uint8Array;
   /** The newest reading of each meter, not durable. */
   readings: MeterReading[];
+  /** Users told in this boot of a register that went back. */
+  warned: Record<string, boolean>;
   /** The history takes no more: the supply ends until it is settled. */
   full: boolean;
 }
@@ -40,7 +42,7 @@ const freshSeconds = 600;
 /** Reads back plan and history. */
 export function openCharges(board: Board, setup: Setup, store: Store): Charges {
   const held = readCell(setup.cells, "plan");
-  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], full: false };
+  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], warned: {}, full: false };
   if (held !== undefined) holdPlan(c, held);
   return c;
 }
@@ -101,23 +103,33 @@ function keep(c: Charges, x: ChargeRecord): boolean {
 
 /**
  * A billable reading of a meter. A record is made for each of its users where one is due: the meter is another one, the day
- * or the price has changed since the last record. `force`: also when only the registers have.
+ * or the price has changed since the last record, or what was used since has taken all the credit that was left.
  */
-export function takeReading(c: Charges, reading: MeterReading, time: Time, force: boolean): void {
+export function takeReading(c: Charges, reading: MeterReading, time: Time): void {
   c.readings = c.readings.filter((x) => x.meter !== reading.meter);
   c.readings.push(reading);
-  for (const u of c.plan === undefined ? [] : c.plan.users) if (u.meter === reading.meter) readFor(c, u, reading, time, force);
+  for (const u of c.plan === undefined ? [] : c.plan.users) if (u.meter === reading.meter) readFor(c, u, reading, time, false);
 }
 
 function readFor(c: Charges, u: PlanUser, reading: MeterReading, time: Time, force: boolean): boolean {
   const s = streamOf(c.history, u.user);
   const t = tariffOf(c, u);
   if (s.fittedSequence === 0 || s.serial !== reading.serial || s.meter !== reading.meter) return fit(c, s, reading, time);
-  if (t === undefined || !isDue(t, s, reading, time, force)) return false;
-  const cost = costBetween(t, u.share, s.registers, reading.registers, s.readAt, s.readQuality);
-  if (cost === undefined) return noteTamper(c, u.user, "register went back", time);
+  const cost = t === undefined ? undefined : costBetween(t, u.share, s.registers, reading.registers, s.readAt, s.readQuality);
+  if (t !== undefined && cost === undefined) return wentBack(c, u.user, time);
+  if (t === undefined || cost === undefined) return false;
+  const credit = creditOf(c, u.user);
+  const isSpent = credit > 0 && addCost(0, s.rest, cost).total >= credit;
+  if (!isDue(t, s, reading, time, force) && !isSpent) return false;
   const x = common(c, s, time, cost);
   return keep(c, { what: "reading", user: x.user, sequence: x.sequence, previous: x.previous, at: x.at, quality: x.quality, plan: x.plan, total: x.total, rest: x.rest, meter: reading.meter, registers: reading.registers, by: reading.by });
+}
+
+/** Said once in each boot: a meter that stays behind its own past would fill the history. */
+function wentBack(c: Charges, user: Uint8Array, time: Time): boolean {
+  if (c.warned[hex(user)] === true) return false;
+  c.warned[hex(user)] = true;
+  return noteTamper(c, user, "register went back", time);
 }
 
 function isDue(t: MeterTariff, s: Stream, reading: MeterReading, time: Time, force: boolean): boolean {

@@ -16,7 +16,7 @@ export function nothingIsTaken(): { action: number; kinds: string[]; amount: num
 function nothing(): void {}
 function never(): boolean { return false; }
 
-export const meter: Role = { number: terminalRole.meter, wants: nothingIsTaken, accept: nothing, end: nothing, hasSensor: never };
+export const meter: Role = { number: terminalRole.meter, wants: nothingIsTaken, accept: nothing, end: nothing, hasSensor: never, isAsked: false };
 
 /** One meter at its terminal: what is read is charged, and the relay follows. */
 export interface MeterPoint { readonly board: Board; readonly charges: Charges; readonly number: number; supplied: 0 | 1 | -1 }
@@ -26,13 +26,8 @@ export function makeMeterPoint(board: Board, charges: Charges, number: number): 
 
 /** A billable reading arrived. */
 export function readPoint(p: MeterPoint, reading: MeterReading, time: Time): void {
-  takeReading(p.charges, reading, time, runsLow(p));
+  takeReading(p.charges, reading, time);
   supply(p);
-}
-/** Near its end, credit is reckoned by each reading, not by each day. */
-function runsLow(p: MeterPoint): boolean {
-  const plan = p.charges.plan;
-  return plan !== undefined && plan.users.some((u) => u.meter === p.number && (u.mode === 1 || u.limit > 0));
 }
 
 /** The relay says who may consume: after a reading, a result, a plan, and at the start. */

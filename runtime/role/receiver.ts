@@ -10,7 +10,7 @@ import { terminalRole } from "../../protocol/wire/certificate.js";
 function nothing(): void {}
 function never(): boolean { return false; }
 
-export const receiver: Role = { number: terminalRole.receiver, wants: nothingIsTaken, accept: nothing, end: nothing, hasSensor: never };
+export const receiver: Role = { number: terminalRole.receiver, wants: nothingIsTaken, accept: nothing, end: nothing, hasSensor: never, isAsked: false };
 
 /** The record is durable before the programme is shown; false: not shown, and nothing is owed. */
 export function view(c: Charges, user: Uint8Array, programme: string, price: number, time: Time): boolean {

@@ -75,6 +75,8 @@ export const codecs: Record<string, Codec> = {
   piece: twoWays(carry.decodePiece, (p) => carry.encodePiece(p === "none" ? undefined : p)),
   bring: twoWays(carry.decodeBring, carry.encodeBring),
   brought: twoWays(carry.decodeBrought, carry.encodeBrought),
+  knock: twoWays(carry.decodeKnock, carry.encodeKnock),
+  here: twoWays(carry.decodeHere, carry.encodeHere),
   "memory-card": twoWays(carry.decodeCard, carry.encodeCard),
   "value-claims": twoWays(decodeValue, encodeValue),
   "grant-claims": twoWays(decodeValue, encodeValue),
