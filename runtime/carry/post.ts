@@ -12,6 +12,8 @@ import {
 } from "../../protocol/wire/carry.js";
 import { messageType, type } from "../../protocol/wire/message.js";
 
+const none = new Uint8Array(0);
+
 export interface Kept { id: Uint8Array; bytes: Uint8Array }
 
 /** What the terminal itself does with letters. */
@@ -44,14 +46,13 @@ export function makePost(crypto: Crypto, messageBytesMax: number, letterBytesMax
   return { crypto: crypto, messageBytesMax: messageBytesMax, letterBytesMax: letterBytesMax, arriving: undefined, out: [], answers: [], passing: [] };
 }
 
-/** True for a message that is about letters. */
-export function isAboutLetters(message: Uint8Array): boolean {
+function isAboutLetters(message: Uint8Array): boolean {
   const number = messageType(message);
   return number === type.knock || number === type.fetch || number === type.bring;
 }
 
 /** The answer to a handset's message; undefined for one that does not fit. */
-export function answerCarrier(p: Post, desk: Desk, message: Uint8Array): Uint8Array | undefined {
+function answerCarrier(p: Post, desk: Desk, message: Uint8Array): Uint8Array | undefined {
   if (messageType(message) === type.knock) {
     const nonce = decodeKnock(message);
     return nonce === undefined ? undefined : encodeHere({ nonce: nonce, passesOn: desk.passesOn(), certificate: desk.certificate() });
@@ -131,4 +132,8 @@ export function passed(p: Post, id: Uint8Array, answer: Uint8Array | undefined):
   if (answer !== undefined && answer.length <= p.letterBytesMax) keepAnswer(p, id, answer);
 }
 
-const none = new Uint8Array(0);
+
+/** What a terminal says to messages that are no part of a tap. */
+export function carrying(p: Post, desk: Desk): (message: Uint8Array) => Uint8Array | undefined {
+  return (message) => (isAboutLetters(message) ? answerCarrier(p, desk, message) : undefined);
+}
