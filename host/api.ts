@@ -5,6 +5,7 @@
 import { sql } from "kysely";
 import { audit, recordingAt, Wrong, type Context } from "./context.js";
 import { transact, type Tables } from "./database.js";
+import { rekeyGroup } from "./groups.js";
 import { importList, type ImportFormat } from "./import.js";
 import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
@@ -78,7 +79,7 @@ export const routes: Route[] = [
     body: object(["name", "role", "merchant", "zones", "takes"], {
       name: text, role: { enum: ["gate", "till"] }, merchant: word, zones: { type: "array", maxItems: 16, items: count }, takes: { type: "array", maxItems: 16, items: taken },
       tariffs: { type: "array", maxItems: 16, items: object(["kind", "price"], { kind: word, price: count }) }, currency: { type: "string", pattern: "^[A-Z]{3}$" }, most: count,
-      profileB: { type: "boolean" }, settings,
+      profileB: { type: "boolean" }, board: { type: "boolean" }, settings,
     }),
   },
   listed("/api/terminals", "Terminals: enrolled, seen, confirmed; suspended 1, revoked 2; digits: as the terminal shows them, to compare", "terminal", "terminal_id", [
@@ -156,6 +157,16 @@ export const routes: Route[] = [
       return { decided: answer };
     }),
   },
+  listed("/api/forgeries", "Grants that were never issued, under the keys of a group of boards: one of them was opened", "forgery", "grant_id", ["grant_id", "group_number", "epoch", "terminal_id", "evidence", "opened_at"]),
+  {
+    method: "post", path: "/api/groups/:group/rekey", summary: "Make a group of boards new, at once, without those that were opened", audits: true,
+    body: object(["why"], { why: text, without: { type: "array", maxItems: 16, items: word } }),
+    run: (c, { path, body }) => transact(c.db, async (tx) => {
+      const x = body as { why: string; without?: string[] };
+      if (!/^\d{1,9}$/.test(path["group"]!)) throw new Wrong("group_unknown", `There is no group ${path["group"]}.`, 404);
+      return await rekeyGroup(c, tx, Number(path["group"]), x.without ?? [], x.why);
+    }),
+  },
   { method: "get", path: "/api/incidents", summary: "Lies, copies and contradictions, newest first", query: backward, run: (c, { query }) => c.db.selectFrom("incident").selectAll().where("incident_id", "<", beforeOf(query)).orderBy("incident_id", "desc").limit(limitOf(query)).execute() },
   { method: "get", path: "/api/audit", summary: "What operators and the host did, newest first; each head binds all before it", query: backward, run: (c, { query }) => c.db.selectFrom("audit").selectAll().where("number", "<", beforeOf(query)).orderBy("number", "desc").limit(limitOf(query)).execute() },
   { method: "get", path: "/api/refusals", summary: "How often terminals said no, by code", run: (c) => c.db.selectFrom("refused").select(["code", (e) => e.fn.sum<number>("times").as("times")]).groupBy("code").execute() },
@@ -185,6 +196,7 @@ export function openApi(provider: string): Schema {
   const cose = { content: { "application/cose": { schema: { type: "string", format: "binary" } } } };
   paths["/device"] = { post: { summary: "One envelope in, one out", operationId: "device", requestBody: { required: true, ...cose }, responses: { 200: { description: "The sealed answer", ...cose }, 400: { description: "Not taken; nothing is said why" } } } };
   paths["/claim"] = { post: { summary: "First contact of a terminal", operationId: "claim", requestBody: { required: true, ...cose }, responses: { 200: { description: "The sealed grant", ...cose }, 400: { description: "Not taken" } } } };
+  paths["/board"] = { post: { summary: "First keys of a small board, brought by a bench", operationId: "board", requestBody: { required: true, ...cose }, responses: { 200: { description: "The sealed package, or nothing for a confirmation", ...cose }, 400: { description: "Not taken" } } } };
   paths["/status/values"] = { get: { summary: "The signed status list", operationId: "status", responses: { 200: { description: "Signed list", ...cose } } } };
   paths["/provider"] = { get: { summary: "Name, roots and role certificates, for handsets", operationId: "provider", responses: { 200: { description: "Provider" } } } };
   return {

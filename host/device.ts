@@ -3,10 +3,12 @@
  * same answer after the same work. Each letter is taken once; the same letter again gets the stored answer again, the same
  * number with other content is an incident.
  */
+import { isBoardEnvelope, takeBoardEnvelope } from "./boards.js";
 import { newScalar, nextNumber, noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
 import { certificateFor, checkable, compareRecord, takeBatch } from "./intake.js";
+import { regrant } from "./grants.js";
 import { redeem } from "./invitations.js";
 import { enrolHandset } from "./people.js";
 import { deliver, offersFor } from "./products.js";
@@ -40,6 +42,7 @@ export type Admit = (kid: string, type: number) => boolean;
 
 /** Answers the envelope for the sender, or undefined: say nothing but 400. */
 export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count, admit: Admit = () => true): Promise<Uint8Array | undefined> {
+  if (isBoardEnvelope(bytes)) return await takeBoardEnvelope(c, bytes, count, admit);
   const letter = open(c, bytes);
   const sender = letter === undefined ? undefined : await senderOf(c, letter);
   const message = letter === undefined || sender === undefined ? undefined : verifyMessage(c.crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
@@ -238,6 +241,10 @@ async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: M
     case w.messageType.refresh: {
       const x = handsetLetters.decodeRefresh(m.body);
       return x === undefined ? none : handsetLetters.encodeRefreshed(await refreshValue(c, tx, userId, x));
+    }
+    case w.messageType.regrant: {
+      const x = handsetLetters.decodeRegrant(m.body);
+      return x === undefined ? none : handsetLetters.encodeRegranted(await regrant(c, tx, userId, x));
     }
     case w.messageType.report: {
       const list = handsetLetters.decodeReport(m.body);

@@ -7,6 +7,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { openApi, routes } from "./api.js";
+import { provision } from "./boards.js";
 import { makeBuckets } from "./buckets.js";
 import { audit, toHex, Wrong, type Context } from "./context.js";
 import { inMemory, openDatabase, transact } from "./database.js";
@@ -125,6 +126,11 @@ function deviceDoor(app: FastifyInstance, c: Context, broker: Broker, metrics: M
     metrics.claims[answer === undefined ? "refused" : "granted"]++;
     return answer === undefined ? await sayNothing(reply) : await reply.type("application/cose").send(Buffer.from(answer));
   });
+  app.post("/board", { bodyLimit: 4096, onRequest: knock }, async (request, reply) => {
+    const answer = request.body instanceof Buffer ? await provision(c, new Uint8Array(request.body)) : undefined;
+    metrics.claims[answer === undefined ? "refused" : "granted"]++;
+    return answer === undefined ? await sayNothing(reply) : await reply.type("application/cose").send(Buffer.from(answer));
+  });
   app.get("/status/values", async (_request, reply) => reply.type("application/cose").send(Buffer.from((await readList(c)).signed)));
   app.get("/provider", async () => ({
     provider: c.keys.provider, root: toHex(c.keys.root), spareRoot: toHex(c.keys.spareRoot), roles: c.keys.roles.map(toBase64), revocations: (await revocations(c, c.db)).map(toBase64),
@@ -159,7 +165,7 @@ function errors(app: FastifyInstance, log: (line: string) => void): void {
   app.setErrorHandler(async (error: Error & { validation?: unknown; statusCode?: number }, request, reply) => {
     const isOurs = !(error instanceof Wrong) && error.validation === undefined && (error.statusCode ?? 500) >= 500;
     if (isOurs) log(`${request.method} ${request.routeOptions.url}: ${error.stack ?? error.message}`);
-    if (request.url === "/device" || request.url === "/claim") return await sayNothing(reply);
+    if (request.url === "/device" || request.url === "/claim" || request.url === "/board") return await sayNothing(reply);
     if (error instanceof Wrong) return await reply.code(error.status).send({ error: error.code, message: error.message });
     if (error.validation !== undefined) return await reply.code(400).send({ error: "not_valid", message: `The request does not fit: ${error.message}. See /openapi.json.` });
     const status = error.statusCode ?? 500;

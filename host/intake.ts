@@ -7,12 +7,13 @@
 import { sql } from "kysely";
 import { fromHex, noteIncident, recordingAt, toHex, type Context } from "./context.js";
 import type { Tx } from "./database.js";
+import { macedUnder, openForgery } from "./groups.js";
 import { isOutage } from "./sqlite.js";
 import { setStatuses } from "./status.js";
 import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
 import { closeThrough, expireUnfinished, handOver, recordUse, reverseUse, type Use } from "./use.js";
-import { fromBytes4, mac8, none } from "../protocol/session/transcript.js";
+import { fromBytes4 } from "../protocol/session/transcript.js";
 import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
 import { decodeTerminalCertificate, type TerminalCertificate } from "../protocol/wire/certificate.js";
@@ -132,7 +133,7 @@ async function suspendCased(c: Context, tx: Tx): Promise<void> {
   const cases = await tx.selectFrom("double_use_case").select(["case_id", "value_id"]).where(sql<boolean>`listed = 0`).execute();
   for (const x of cases) {
     const byId = await tx.selectFrom("issued").select(["value_id", "status"]).where("value_id", "=", x.value_id).executeTakeFirst();
-    const value = byId ?? (await tx.selectFrom("issued").select(["value_id", "status"]).where("grant_id", "=", x.value_id).executeTakeFirst());
+    const value = byId ?? (await tx.selectFrom("board_grant").innerJoin("issued", "issued.value_id", "board_grant.value_id").select(["issued.value_id", "status"]).where("board_grant.grant_id", "=", x.value_id).executeTakeFirst());
     if (value?.status === 0) await setStatuses(c, tx, [value.value_id], "suspended");
     await tx.updateTable("double_use_case").set({ listed: 1 }).where("case_id", "=", x.case_id).execute();
   }
@@ -162,7 +163,7 @@ interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: Is
 
 async function settleFinished(c: Context, tx: Tx, t: TerminalRow, e: FinishedEntry): Promise<string | undefined> {
   const found = e.profile === "A" ? await provenA(c, tx, e.record) : await provenB(c, tx, t, e.record);
-  if (typeof found === "string") return found;
+  if (found === undefined || typeof found === "string") return found;
   const use: Use = { ...useOf(c, found, await merchantOf(tx, found.maker), "journal", e.record), finisher: t.terminal_id };
   const answer = await recordUse(tx, use, recordingAt(c.now()));
   return typeof answer === "object" && "incident" in answer ? "the record contradicts an earlier one" : undefined;
@@ -188,13 +189,19 @@ function timeOf(receipt: Receipt, k: TerminalCertificate): string | undefined {
   return receipt.amount * 10 > Math.max(10, k.most) ? "the amount is above a tenth of an ended certificate" : undefined;
 }
 
-/** The MAC is the group's; the evidence is the value key's own. */
-async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): Promise<Proven | string> {
+/** The MAC is the group's in its epoch; the evidence is the value key's own. Undefined for a forged grant, which has its own case. */
+async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): Promise<Proven | string | undefined> {
   const x = decodeFinishedB(record);
   const receipt = x === undefined ? undefined : decodeReceipt(x.receipt);
   if (x === undefined || receipt === undefined || t.group_number === 0) return "the record cannot be read";
-  const keys = c.keys.group(t.group_number);
-  if (toHex(mac8(c.crypto, keys.receiptKey, "receipt", none, x.receipt)) !== toHex(x.mac)) return "the receipt's MAC is not the group's";
+  const epoch = await macedUnder(c, tx, t.group_number, "receipt", x.receipt, x.mac);
+  if (epoch === undefined) return "the receipt's MAC is not the group's";
+  const grantId = toHex(receipt.valueId);
+  const grant = await tx.selectFrom("board_grant").select(["group_number", "epoch"]).where("grant_id", "=", grantId).executeTakeFirst();
+  if (grant === undefined) await openForgery(c, tx, { grantId, group: t.group_number, epoch, terminalId: t.terminal_id, evidence: toHex(record) });
+  // It stands beside the savepoint's other work, which an incident would undo: what is forged counts nothing, and is said.
+  if (grant === undefined) return undefined;
+  if (grant.group_number !== t.group_number || grant.epoch !== epoch) return "the receipt is of another group or epoch than its grant";
   const certified = await certificateFor(tx, receipt.terminal);
   const maker = certified?.terminalId ?? toHex(receipt.terminal);
   const made = await tx.selectFrom("terminal").select("group_number").where("terminal_id", "=", maker).executeTakeFirst();
@@ -205,14 +212,15 @@ async function provenB(c: Context, tx: Tx, t: TerminalRow, record: Uint8Array): 
 async function provenValue(
   c: Context, tx: Tx, receipt: Receipt, bytes: Uint8Array, acknowledgement: Uint8Array, maker: string, certificate: TerminalCertificate | undefined, ledgerId: string,
 ): Promise<Proven | string> {
-  const value = await tx.selectFrom("issued").selectAll().where((w) => w.or([w("value_id", "=", ledgerId), w("grant_id", "=", ledgerId)])).executeTakeFirst();
+  const grant = await tx.selectFrom("board_grant").select(["value_id", "uses"]).where("grant_id", "=", ledgerId).executeTakeFirst();
+  const value = await tx.selectFrom("issued").selectAll().where("value_id", "=", grant?.value_id ?? ledgerId).executeTakeFirst();
   if (value === undefined || value.holder_key === null) return "the value was never issued";
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
   if (!c.crypto.verify(fromHex(value.holder_key), acknowledgementToSign(c.crypto, bytes), acknowledgement)) return "the value's key did not agree to this receipt";
   if (receipt.kind !== receiptKind.use) return "only a use is finished by a terminal";
   if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
   if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
-  const most = ledgerId === value.grant_id ? product.grant_uses : product.most - (value.grant_id === null ? 0 : product.grant_uses);
+  const most = grant?.uses ?? product.most - (value.grant_id === null ? 0 : product.grant_uses);
   const takesNothing = receipt.amount < 1 && receipt.action !== action.exit;
   if (takesNothing || receipt.after < receipt.amount || receipt.after > most) return "the running total does not fit the value";
   return { receipt, bytes, maker, value, product, ledgerId };
@@ -266,7 +274,7 @@ async function settleReversal(c: Context, tx: Tx, t: TerminalRow, bytes: Uint8Ar
   if (reversal === undefined) return "the reversal cannot be read";
   const certificate = await certificateFor(tx, reversal.terminal);
   const signed = certificate !== undefined && certificate.terminalId === t.terminal_id && c.crypto.verify(certificate.decoded.signingKey, reversalToSign(bytes), proof);
-  const macked = t.group_number !== 0 && proof.length === 8 && (toHex(reversal.terminal) === t.terminal_id || certificate?.terminalId === t.terminal_id) && toHex(mac8(c.crypto, c.keys.group(t.group_number).receiptKey, "credit", none, bytes)) === toHex(proof);
+  const macked = t.group_number !== 0 && proof.length === 8 && (toHex(reversal.terminal) === t.terminal_id || certificate?.terminalId === t.terminal_id) && (await macedUnder(c, tx, t.group_number, "credit", bytes, proof)) !== undefined;
   if (!signed && !macked) return "the reversal is not this terminal's";
   const answer = await reverseUse(tx, {
     useId: toHex(reversal.receipt), valueId: toHex(reversal.valueId), terminal: t.terminal_id, at: reversal.at, quality: 2,

@@ -34,9 +34,12 @@ export interface KeyStore {
   sign(name: string, message: Uint8Array): Uint8Array;
   signed(type: SignedType, name: string, claims: Uint8Array): Uint8Array;
   agree(name: string, publicKey: Uint8Array): Uint8Array | undefined;
-  /** A key that is made when it is asked for first (issuers). Like `group`, only inside a transaction: its lock is the store's. */
+  /** A key that is made when it is asked for first (issuers). Like `group` and `board`, only inside a transaction: its lock is the store's. */
   ensure(name: string): Uint8Array;
-  group(number: number): GroupKeyPackage;
+  /** Keys of a group of boards in one epoch (profile B). */
+  group(number: number, epoch: number): GroupKeyPackage;
+  /** The 32-byte master that a board without signatures shares with this host, one for each generation. */
+  board(terminalId: string, generation: number): Uint8Array;
   /** A few secret bytes for a row of the database, so that a copy of the database alone opens nothing. */
   wrap(plain: string): string;
   unwrap(wrapped: string): string;
@@ -135,11 +138,15 @@ function storeOf(m: Machine, wrapping: Uint8Array, shelf: Shelf): KeyStore {
       add((s) => s.secrets[name] === undefined, (s) => { s.secrets[name] = newSecret(m); });
       return publicKey(name);
     },
-    group: (number) => {
-      const key = String(number);
-      add((s) => s.groups[key] === undefined, (s) => { s.groups[key] = { epoch: 1, keys: [0, 1, 2].map(() => hex(m.random(32))) }; });
-      const { epoch, keys } = stored.groups[key]!;
+    group: (number, epoch) => {
+      const key = epoch === 1 ? String(number) : `${number}/${epoch}`;
+      add((s) => s.groups[key] === undefined, (s) => { s.groups[key] = { epoch, keys: [0, 1, 2].map(() => hex(m.random(32))) }; });
+      const { keys } = stored.groups[key]!;
       return { group: number, epoch, grantKey: bytes(keys[0]!), deriveKey: bytes(keys[1]!), receiptKey: bytes(keys[2]!) };
+    },
+    board: (terminalId, generation) => {
+      add((s) => s.secrets["boards"] === undefined, (s) => { s.secrets["boards"] = hex(m.random(32)); });
+      return crypto.hkdf(bytes(stored.secrets["boards"]!), bytes(terminalId), Buffer.from(`kaisatsu board master ${generation}`), 32);
     },
     wrap: (plain) => encrypt(m, rowKey(m, wrapping, stored), plain).toString("base64"),
     unwrap: (wrapped) => decrypt(rowKey(m, wrapping, stored), Buffer.from(wrapped, "base64")),

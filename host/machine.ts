@@ -4,10 +4,13 @@
  */
 import { randomBytes, scrypt } from "node:crypto";
 import type { Crypto } from "../protocol/crypto/crypto.js";
-import { nodeCrypto } from "../protocol/crypto/node/node.js";
+import type { Ccm } from "../protocol/crypto/ccm.js";
+import { nodeCcm, nodeCrypto } from "../protocol/crypto/node/node.js";
 
 export interface Machine {
   readonly crypto: Crypto;
+  /** For the letters of boards without signatures. */
+  readonly ccm: Ccm;
   /** UTC seconds. */
   now(): number;
   /** Secret bytes: keys, ids, nonces, salts. */
@@ -23,6 +26,7 @@ export const slowHashCost = { N: 2 ** 15, r: 8, p: 3 };
 
 export const nodeMachine: Machine = {
   crypto: nodeCrypto,
+  ccm: nodeCcm,
   now: () => Math.floor(Date.now() / 1000),
   random: (length) => new Uint8Array(randomBytes(length)),
   after: (milliseconds, work) => {

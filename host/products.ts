@@ -2,17 +2,15 @@
  * What is sold: merchants, issuers, products, and the values issued from them (P1; `money.md` §3 lines 3, 7, 8). A value is
  * issued for a member at once; it gets its certificate when a handset of his names a key for it.
  */
-import { audit, currencyNumber, daySeconds, fromHex, readSetting, recordingAt, sha256Hex, toHex, Wrong, type Context } from "./context.js";
+import { audit, currencyNumber, fromHex, readSetting, recordingAt, sha256Hex, toHex, Wrong, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
-import { post } from "./ledger.js";
 import { issue, pay, settlePayment } from "./ledger-events.js";
+import { carveGrant, grantGiven, noGrant } from "./grants.js";
 import { invite } from "./invitations.js";
 import { userIdOrWrong } from "./people.js";
-import { round } from "./money.js";
 import type { IssuedTable, ProductTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
 import { clause, encodeRule } from "../protocol/rule.js";
-import { keyOfGrant, mac8, none } from "../protocol/session/transcript.js";
 import { limits } from "../protocol/limits.js";
 import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
 import { type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/handset-letters.js";
@@ -181,7 +179,7 @@ export async function deliver(c: Context, tx: Tx, userId: string, handset: strin
     const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
     if (v.holder_key === null) await certifyValue(c, tx, v, p, k, handset);
     const now = await tx.selectFrom("issued").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
-    delivered.push(deliveredOf(c, now, k.offer));
+    delivered.push(await deliveredOf(c, tx, now, k.offer));
   }
   return delivered;
 }
@@ -191,14 +189,9 @@ async function isTaken(tx: Tx, publicKey: Uint8Array): Promise<boolean> {
   return (await tx.selectFrom("issued").select("value_id").where("holder_key", "=", toHex(publicKey)).executeTakeFirst()) !== undefined;
 }
 
-function deliveredOf(c: Context, v: IssuedRow, offer: Uint8Array): Delivered {
-  const group = c.keys.group(1);
-  const granted = v.grant_bytes === null ? undefined : new Uint8Array(v.grant_bytes);
-  return {
-    offer, name: v.name, value: new Uint8Array(v.value!), issuerPart: new Uint8Array(v.issuer_part!), grant: granted ?? none,
-    grantMac: granted === undefined ? none : mac8(c.crypto, group.grantKey, "grant", none, granted), grantKey: granted === undefined ? none : keyOfGrant(c.crypto, group, fromHex(v.grant_id!)),
-    group: granted === undefined ? 0 : group.group, epoch: granted === undefined ? 0 : group.epoch,
-  };
+async function deliveredOf(c: Context, tx: Tx, v: IssuedRow, offer: Uint8Array): Promise<Delivered> {
+  const grant = v.grant_id === null ? noGrant : await grantGiven(c, tx, v.grant_id);
+  return { offer, name: v.name, value: new Uint8Array(v.value!), issuerPart: new Uint8Array(v.issuer_part!), ...grant };
 }
 
 async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey, handset: string): Promise<void> {
@@ -212,7 +205,7 @@ async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: 
   const kid = c.keys.shortKid("values");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("values", valueToSign(kid, claims)));
   await tx.updateTable("issued").set({ holder_key: toHex(k.publicKey), value: bytes, issuer_part: part, handset }).where("value_id", "=", v.value_id).execute();
-  if (p.grant_uses > 0) await carveGrant(c, tx, v, p, value);
+  if (p.grant_uses > 0) await carveGrant(c, tx, v, p, value, p.grant_uses);
 }
 
 /** The issuer's own word on the value: id, what it is, for whom it was made out. It stays on the handset until asked for. */
@@ -224,25 +217,4 @@ function issuerClaims(v: IssuedRow, p: ProductRow): Uint8Array {
   writeInt(w, 3); writeText(w, v.name);
   writeInt(w, 7); writeBytes(w, fromHex(v.value_id));
   return finish(w);
-}
-
-/** Decision 4: uses move to a grant with an id and a chain of its own, so that A and B uses cannot double each other. */
-async function carveGrant(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, value: Value): Promise<void> {
-  const grantId = c.random(8);
-  const claims = encodeValue({
-    ...value, valueId: grantId, holderKey: none, issuerPart: none, most: p.grant_uses, flags: value.flags | flag.profileB, expires: Math.min(value.expires, c.now() + 30 * daySeconds),
-    offline: { ...value.offline, uses: Math.min(value.offline.uses, p.grant_uses) },
-  });
-  const part = round(p.price, p.grant_uses, p.most);
-  const id = toHex(grantId);
-  const row = await tx.selectFrom("value").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
-  if (part > 0) {
-    await post(tx, {
-      setId: "grant/" + id, kind: "grant", event: { value: v.value_id, issuer: p.issuer_id }, at: c.now(), quality: 3, recorded: recordingAt(c.now()),
-      transfers: [{ debit: `unearned/${v.value_id}`, credit: `unearned/${id}`, amount: part, currency: p.currency, phase: "posted" }],
-    });
-  }
-  await tx.updateTable("value").set({ price: row.price - part, uses: row.uses - p.grant_uses, loaded: row.loaded - part }).where("value_id", "=", v.value_id).execute();
-  await tx.insertInto("value").values({ value_id: id, code: "unearned", currency: p.currency, issuer: p.issuer_id, price: part, uses: p.grant_uses, merchant_share: p.merchant_share, loaded: part }).execute();
-  await tx.updateTable("issued").set({ grant_id: id, grant_bytes: claims }).where("value_id", "=", v.value_id).execute();
 }

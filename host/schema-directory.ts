@@ -27,7 +27,16 @@ export interface TerminalTable {
   gap: Generated<number>;
   /** The six digits that the terminal shows too, for people who compare (`trust.md` §3); null until it is enrolled. */
   digits: Generated<string | null>;
+  /** A board without signatures: generation of its master, 0 for any other terminal; the one it was heard to use; what it says it is. */
+  generation: Generated<number>; generation_heard: Generated<number>; board: Generated<string | null>;
 }
+/** Key ids of boards' letters: four bytes, so that two boards may have the same. */
+export interface BoardKeyTable { kid: string; terminal_id: string; generation: number }
+export interface GroupEpochTable { group_number: number; epoch: number; starts: number; ends: number }
+/** Every grant ever carved out of a value; `uses` is what is left to it, once another took its place what it was seen to have used. */
+export interface BoardGrantTable { grant_id: string; value_id: string; group_number: number; epoch: number; uses: number; bytes: Uint8Array; ended: Generated<number> }
+/** A grant that was never issued, under the group's own keys: somebody has them. */
+export interface ForgeryTable { grant_id: string; group_number: number; epoch: number; terminal_id: string; evidence: string; opened_at: number }
 export interface CertificateTable { certificate_id: string; number: number; terminal_id: string; bytes: Uint8Array; issued_at: number; expires: number }
 /** A signed end of a terminal; needed as long as a certificate of it could still be believed. */
 export interface RevocationTable { terminal_id: string; bytes: Uint8Array; needed_until: number }
@@ -50,7 +59,7 @@ export interface SettingTable { name: string; value: string }
 export interface MoreTables {
   invitation: InvitationTable; merchant: MerchantTable; issuer: IssuerTable; product: ProductTable; member: MemberTable; handset: HandsetTable; terminal: TerminalTable; certificate: CertificateTable; revocation: RevocationTable;
   issued: IssuedTable; host_receipt: HostReceiptTable; status_delta: StatusDeltaTable; letter: LetterTable; entry_taken: EntryTable; refused: RefusedTable;
-  incident: IncidentTable; audit: AuditTable; setting: SettingTable;
+  incident: IncidentTable; audit: AuditTable; setting: SettingTable; board_key: BoardKeyTable; group_epoch: GroupEpochTable; board_grant: BoardGrantTable; forgery: ForgeryTable;
 }
 
 export const moreMigrations: Migration[] = [{ version: 100, sql: [
@@ -98,4 +107,15 @@ export const moreMigrations: Migration[] = [{ version: 100, sql: [
   `create table setting (name text primary key, value text not null)`,
 ] }, { version: 101, sql: [
   `alter table terminal add column digits text`,
+] }, { version: 102, sql: [
+  `alter table terminal add column generation integer not null default 0`,
+  `alter table terminal add column generation_heard integer not null default 0`,
+  `alter table terminal add column board text`,
+  `create table board_key (kid text not null, terminal_id text not null references terminal, generation integer not null, primary key (kid, terminal_id, generation))`,
+  `create table group_epoch (group_number integer not null, epoch integer not null, starts integer not null, ends integer not null, primary key (group_number, epoch))`,
+  `create table board_grant (grant_id text primary key, value_id text not null, group_number integer not null, epoch integer not null, uses integer not null, bytes blob not null,
+     ended integer not null default 0)`,
+  `create index grant_of_value on board_grant (value_id)`,
+  `insert into board_grant select grant_id, value_id, 1, 1, (select grant_uses from product p where p.product_id = issued.product_id), grant_bytes, 0 from issued where grant_id is not null`,
+  `create table forgery (grant_id text primary key, group_number integer not null, epoch integer not null, terminal_id text not null, evidence text not null, opened_at integer not null)`,
 ] }];

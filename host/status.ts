@@ -17,6 +17,11 @@ const changesMost = 1000;
 
 interface List { number: number; bits: Uint8Array; signed: Uint8Array }
 
+/** Number and bits of the newest list, for boards, which check no signature; number 0 while there is none. */
+export async function readNumbered(tx: Tx): Promise<{ number: number; bits: Uint8Array }> {
+  return { number: Number((await readSetting(tx, "number status")) ?? "0"), bits: await readBits(tx) };
+}
+
 async function readBits(tx: Tx): Promise<Uint8Array> {
   const text = await readSetting(tx, "status bits");
   return text === undefined ? new Uint8Array(0) : new Uint8Array(Buffer.from(text, "base64"));

@@ -4,6 +4,8 @@
  */
 import { audit, newScalar, noteIncident, currencyNumber, daySeconds, fromHex, nextNumber, toHex, Wrong, sha256Hex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
+import { groupNumber } from "./grants.js";
+import { heldKeys } from "./groups.js";
 import type { TerminalTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
 import { certificateId, decodeTerminalCertificate, encodeTerminalCertificate, terminalRole, terminalToSign } from "../protocol/wire/certificate.js";
@@ -22,17 +24,19 @@ export const suspension = { none: 0, suspended: 1, revoked: 2 } as const;
 /** What an operator says of a new terminal. Amounts in minor units, `currency` in ISO letters. */
 export interface NewTerminal {
   name: string; role: "gate" | "till"; merchant: string; zones: number[]; takes: Taken[]; tariffs?: { kind: string; price: number }[]; currency?: string; most?: number;
-  profileB?: boolean; settings?: Partial<Settings>;
+  profileB?: boolean;
+  /** A small board without signatures: it gets its keys over its serial line. */
+  board?: boolean;
+  settings?: Partial<Settings>;
 }
 /** Decision 2 and `trust.md` §9. */
 export interface Settings { reopen: number; resumeSeconds: number; passageMs: number; freshSeconds: number; offlineSeconds: number; reducedSeconds: number; usesADay: number; boxADay: number }
 const defaults: Settings = { reopen: 1, resumeSeconds: 600, passageMs: 8000, freshSeconds: daySeconds, offlineSeconds: 7 * daySeconds, reducedSeconds: 30 * daySeconds, usesADay: 10, boxADay: 500_000 };
 
 const claimLifeSeconds = daySeconds;
-const wrongProofsMost = 10;
+export const wrongProofsMost = 10;
 /** Life of a certificate by role (`trust.md` §9). */
 export const certificateDays = { [terminalRole.gate]: 14, [terminalRole.till]: 14, [terminalRole.receiver]: 30, [terminalRole.meter]: 90 } as Record<number, number>;
-const groupNumber = 1;
 /** Terminal claims in bytes: 172 with short names (`trust.md` §2), and what a message of a tap leaves for longer ones. */
 const claimsMost = 512;
 
@@ -48,7 +52,7 @@ export async function addTerminal(c: Context, x: NewTerminal): Promise<{ termina
     const row = {
       terminal_id: id, name: x.name, role: terminalRole[x.role], zones: JSON.stringify(x.zones), takes: JSON.stringify(x.takes),
       tariffs: JSON.stringify((x.tariffs ?? []).map((t, i) => ({ id: i + 1, kind: t.kind, price: t.price }))), kinds: JSON.stringify([...new Set(x.takes.map((t) => t.kind))]),
-      currency: x.currency ?? "EUR", most: x.most ?? 5000, merchant_id: x.merchant, group_number: x.profileB === true ? groupNumber : 0,
+      currency: x.currency ?? "EUR", most: x.most ?? 5000, merchant_id: x.merchant, group_number: x.profileB === true || x.board === true ? groupNumber : 0, generation: x.board === true ? 1 : 0,
       settings: JSON.stringify({ ...defaults, ...x.settings }), lookup: read.lookup, claim_secret: c.keys.wrap(read.secret), claim_until: c.now() + claimLifeSeconds,
       configuration: new Uint8Array(0), configuration_number: 0,
     };
@@ -102,6 +106,7 @@ export async function claim(c: Context, bytes: Uint8Array): Promise<Uint8Array |
   return await transact(c.db, async (tx) => {
     const rows = await tx.selectFrom("terminal").selectAll().where("lookup", "=", request.lookup).where("claim_until", ">", c.now()).where("claim_wrong", "<", wrongProofsMost).execute();
     for (const t of rows) {
+      if (t.generation > 0) continue;
       const keys = claimKeys(c.crypto, c.keys.unwrap(t.claim_secret), request.nonce);
       if (requestGenuine(c.crypto, keys, parts.content, parts.mac)) return await grant(c, tx, t, request, parts.content, keys);
       // Nobody learns that it was wrong before this count is durable: the answer goes out after the commit.
@@ -129,7 +134,7 @@ async function grant(c: Context, tx: Tx, t: TerminalRow, request: ClaimRequest, 
   const granted = encodeClaimGranted({
     provider: c.keys.provider, terminalId: fromHex(t.terminal_id), root: c.keys.root, spareRoot: c.keys.spareRoot, roles: [...c.keys.roles], certificate,
     configuration: new Uint8Array(t.configuration), time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: undefined })),
-    group: t.group_number === 0 ? new Uint8Array(0) : encodeGroupKeys(c.keys.group(t.group_number)),
+    group: t.group_number === 0 ? new Uint8Array(0) : encodeGroupKeys((await heldKeys(c, tx, t.group_number))[0]!),
   });
   const answer = sealAnswer(c.crypto, keys, content, newScalar(c), request.agreementKey, granted);
   if (answer === undefined) return undefined;

@@ -27,18 +27,18 @@ export function decodePullBoard(body: Uint8Array): PullBoard | undefined {
 export interface ListPiece { number: number; total: number; from: number; digest: Uint8Array; bytes: Uint8Array }
 
 /**
- * `configuration`: claims as in `trust.ts`. `group`: keys of one epoch (`group-keys.ts`). `master`: the next generation of the
+ * `at`, `epoch`: the time, and the group's epoch of now. `configuration`: claims as in `trust.ts`. `group`: keys of one epoch (`group-keys.ts`). `master`: the next generation of the
  * board's own master. Empty or undefined for what is not new; `more`: something did not fit, ask again.
  */
 export interface NewsBoard {
-  at: number; more: boolean; configuration: Uint8Array; group: Uint8Array;
+  at: number; epoch: number; more: boolean; configuration: Uint8Array; group: Uint8Array;
   master: { generation: number; master: Uint8Array } | undefined;
   piece: ListPiece | undefined;
 }
 export function encodeNewsBoard(n: NewsBoard): Uint8Array {
   const w = writer();
-  writeArray(w, 6);
-  writeInt(w, n.at); writeBool(w, n.more); writeOptional(w, n.configuration); writeOptional(w, n.group);
+  writeArray(w, 7);
+  writeInt(w, n.at); writeInt(w, n.epoch); writeBool(w, n.more); writeOptional(w, n.configuration); writeOptional(w, n.group);
   if (n.master === undefined) writeNull(w);
   else { writeArray(w, 2); writeInt(w, n.master.generation); writeBytes(w, n.master.master); }
   if (n.piece === undefined) writeNull(w);
@@ -47,8 +47,8 @@ export function encodeNewsBoard(n: NewsBoard): Uint8Array {
 }
 export function decodeNewsBoard(body: Uint8Array): NewsBoard | undefined {
   const r = reader(body);
-  readArray(r, 6);
-  const n = { at: readUint(r), more: readBool(r), configuration: readOptional(r), group: readOptional(r) } as NewsBoard;
+  readArray(r, 7);
+  const n = { at: readUint(r), epoch: readUint(r), more: readBool(r), configuration: readOptional(r), group: readOptional(r) } as NewsBoard;
   n.master = undefined;
   if (!readNull(r)) { readArray(r, 2); n.master = { generation: readUint(r), master: readBytes(r, 32) }; }
   n.piece = undefined;

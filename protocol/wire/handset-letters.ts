@@ -159,6 +159,33 @@ export function decodeRefreshed(body: Uint8Array): Refreshed | undefined {
   return done(r) ? x : undefined;
 }
 
+/** *regrant*: a grant of a board group, and its newest receipt with its MAC; answered by the grant to use from now on, or a refusal code. */
+export interface Regrant { grant: Uint8Array; receipt: Uint8Array; mac: Uint8Array }
+export function encodeRegrant(x: Regrant): Uint8Array {
+  const w = writer();
+  writeArray(w, 3); writeBytes(w, x.grant); writeOptional(w, x.receipt); writeOptional(w, x.mac);
+  return finish(w);
+}
+export function decodeRegrant(body: Uint8Array): Regrant | undefined {
+  const r = reader(body);
+  readArray(r, 3);
+  const x = { grant: readBytes(r, 8), receipt: readOptional(r), mac: readOptional(r) };
+  return done(r) ? x : undefined;
+}
+/** As in `Delivered`; `code` 0, or why there is none and the rest is empty. */
+export interface Regranted { code: number; grant: Uint8Array; grantMac: Uint8Array; grantKey: Uint8Array; group: number; epoch: number }
+export function encodeRegranted(x: Regranted): Uint8Array {
+  const w = writer();
+  writeArray(w, 6); writeInt(w, x.code); writeOptional(w, x.grant); writeOptional(w, x.grantMac); writeOptional(w, x.grantKey); writeInt(w, x.group); writeInt(w, x.epoch);
+  return finish(w);
+}
+export function decodeRegranted(body: Uint8Array): Regranted | undefined {
+  const r = reader(body);
+  readArray(r, 6);
+  const x = { code: readUint(r), grant: readOptional(r), grantMac: readOptional(r), grantKey: readOptional(r), group: readUint(r), epoch: readUint(r) };
+  return done(r) ? x : undefined;
+}
+
 /** *report*: finished records as the handset keeps them (its receipts with its own acknowledgements); the host compares. */
 export function encodeReport(records: readonly Uint8Array[]): Uint8Array {
   const w = writer();

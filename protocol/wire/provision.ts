@@ -92,7 +92,7 @@ export function decodeBoardRequest(bytes: Uint8Array): BoardRequest | undefined 
   return done(r) ? x : undefined;
 }
 
-/** What a board is given: who it is, its master and generation, keys of its group by epoch, configuration claims, the time. */
+/** What a board is given: who it is, its master and generation, keys of its group, the present epoch's first, configuration claims, the time. */
 export interface BoardPackage { terminal: Uint8Array; generation: number; master: Uint8Array; groups: GroupKeyPackage[]; configuration: Uint8Array; at: number }
 export function encodeBoardPackage(x: BoardPackage): Uint8Array {
   const w = writer();

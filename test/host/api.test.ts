@@ -95,6 +95,9 @@ test("every route does what it says", async () => {
   journal(box, { kind: "closed", tap: 50 }, { kind: "closed", tap: 51 });
   await sync(x, { ...box, entries: box.entries, next: 900 } as typeof box, batchOf(box, 4, 4));
   expect(await ok("post", "/api/terminals/:id/lost", { id: box.id }, { through: 3, why: "broken flash" })).toEqual({ confirmed: 4 });
+  expect(await ok("get", "/api/forgeries")).toEqual([]);
+  expect(await ok("post", "/api/groups/:group/rekey", { group: "1" }, { why: "a board was opened" })).toMatchObject({ epoch: expect.any(Number) as number });
+  expect((await call("POST", "/api/groups/1/rekey", { why: "x", without: [box.id] })).json.error).toBe("not_of_group");
   const ledger = await ok("get", "/api/ledger", {}, undefined, "?currency=EUR");
   expect(ledger.balance["issuer/box/" + Math.floor(x.machine.now() / 86_400)]).toBeDefined();
   expect((await ok("get", "/api/audit", {}, undefined, "?limit=3"))).toHaveLength(3);
@@ -170,7 +173,7 @@ describe("secrets", () => {
     const box = await enrolBox(x);
     const phone = await enrol(x, "eve", { password: "the password of eve", phone: "+49 170 7654321" });
     const keys = x.context.keys;
-    const group = keys.group(1);
+    const group = keys.group(1, 1);
     const secrets: [string, string | Uint8Array][] = [
       ["password", "the password of eve"], ["phone number", "7654321"], ["operator's phone number", "1234 5678"], ["claim code", box.code.replaceAll("-", "").slice(4, 19)], ["recovery code", phone.said.recovery],
       ["pepper", keys.pepper()], ["grant key", group.grantKey], ["derive key", group.deriveKey], ["receipt key", group.receiptKey], ["wrapping key", new Uint8Array(readFileSync(join(folder, "keystore.key")))],

@@ -95,7 +95,7 @@ describe("beacons", () => {
 
 describe("profile B", () => {
   const groupGate = (): Promise<Box> => enrolBox(x, gateOf({ profileB: true }));
-  const record = (v: Held, more: Partial<Receipt> = {}, holderKey = v.secret, key = x.context.keys.group(1).receiptKey): Entry => {
+  const record = (v: Held, more: Partial<Receipt> = {}, holderKey = v.secret, key = x.context.keys.group(1, 1).receiptKey): Entry => {
     const receipt = encodeReceipt({
       kind: 1, terminal: new Uint8Array(8), tap: new Uint8Array([0, 0, 0, 1]), valueId: v.valueId, counter: 1, previous: digest16(crypto, v.claims), action: 1, amount: 1, after: 1, at: x.machine.now(), quality: 2,
       until: 0, base: undefined, fold: undefined, ...more,
@@ -117,7 +117,7 @@ describe("profile B", () => {
     expect([await incidents(), await earned()]).toEqual([[], 450]);
   });
   test.each<[string, string, (grant: Held, box: Box, outside: Box) => Entry]>([
-    ["a forged grant", "the value was never issued", (g, box) => record({ ...g, valueId: new Uint8Array(8).fill(3) }, { terminal: idOf(box) })],
+    ["a forged grant", "a grant was forged with the keys of a group: make the group new without the board that was opened", (g, box) => record({ ...g, valueId: new Uint8Array(8).fill(3) }, { terminal: idOf(box) })],
     ["a use without the holder", "the value's key did not agree to this receipt", (g, box) => record(g, { terminal: idOf(box) }, newSecret(x))],
     ["a terminal outside the group", "the receipt names a terminal outside the group", (g, _box, outside) => record(g, { terminal: idOf(outside) })],
     ["a terminal that does not exist", "the receipt names a terminal outside the group", (g) => record(g, { terminal: new Uint8Array(8).fill(7) })],

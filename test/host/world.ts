@@ -9,7 +9,7 @@ import type { Machine } from "../../host/machine.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct } from "../../host/products.js";
 import { addTerminal, claim, type NewTerminal } from "../../host/terminals.js";
 import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
-import { nodeCrypto } from "../../protocol/crypto/node/node.js";
+import { nodeCcm, nodeCrypto } from "../../protocol/crypto/node/node.js";
 import { copy, join } from "../../protocol/wire/bytes.js";
 import { certificateId } from "../../protocol/wire/certificate.js";
 import { claimKeys, macRequest, openAnswer, readAnswer, readClaimCode } from "../../protocol/wire/claim.js";
@@ -35,7 +35,7 @@ export function testMachine(seed: string, more: Partial<Machine> = {}): TestMach
   const waiting = new Set<() => void>();
   const block = (): Uint8Array => crypto.sha256(new TextEncoder().encode(`${seed} ${drawn++}`));
   return {
-    crypto, now: () => at, advance: (seconds) => { at += seconds; }, ring: () => { for (const work of [...waiting]) { waiting.delete(work); work(); } },
+    crypto, ccm: nodeCcm, now: () => at, advance: (seconds) => { at += seconds; }, ring: () => { for (const work of [...waiting]) { waiting.delete(work); work(); } },
     random: (length) => copy(join(Array.from({ length: Math.ceil(length / 32) }, block)), 0, length),
     after: (_milliseconds, work) => { waiting.add(work); return () => { waiting.delete(work); }; },
     slowHash: (text, salt) => Promise.resolve(crypto.hmac(salt, new TextEncoder().encode(text))), ...more,

@@ -134,7 +134,7 @@ test("a new generation of the master is taken with the news and used from the ne
   service = makeService(nodeCrypto, service.hooks, identity(), syncOf());
   const next = random.bytes(32);
   const pull = opened(fetch(fetching.letter, new Uint8Array(0)))!;
-  const said: NewsBoard = { at: 1_700_000_200, more: false, configuration: new Uint8Array(0), group: new Uint8Array(0), master: { generation: 2, master: next }, piece: undefined };
+  const said: NewsBoard = { at: 1_700_000_200, epoch: 4, more: false, configuration: new Uint8Array(0), group: new Uint8Array(0), master: { generation: 2, master: next }, piece: undefined };
   expect(bring(reply(pull.sequence, pull.type, encodeNewsBoard(said)))).toBe(brought.taken);
   expect(news).toEqual([said]);
   const letter = fetch(fetching.letter, new Uint8Array(0));

@@ -3,6 +3,7 @@
  * be down, and it may be put back to an older copy of its database.
  */
 import { simCrypto as crypto } from "./crypto.js";
+import { nodeCcm } from "../../protocol/crypto/node/node.js";
 import type { Draw } from "./random.js";
 import type { Schedule } from "./schedule.js";
 import { drained } from "./schedule.js";
@@ -32,7 +33,7 @@ export interface HostActor {
 export interface HostOptions { schedule: Schedule; utc: () => number; draw: Draw; keys?: KeyStore; begins?: Dump; dump?: Dump }
 export async function startHostActor(o: HostOptions): Promise<HostActor> {
   const machine: Machine = {
-    crypto, now: () => Math.floor(o.utc()), random: (length) => o.draw.bytes(length), slowHash: (password, salt) => Promise.resolve(crypto.hmac(salt, new TextEncoder().encode(password))),
+    crypto, ccm: nodeCcm, now: () => Math.floor(o.utc()), random: (length) => o.draw.bytes(length), slowHash: (password, salt) => Promise.resolve(crypto.hmac(salt, new TextEncoder().encode(password))),
     after: (milliseconds, work) => {
       const handle = o.schedule.afterMs(milliseconds, () => { o.schedule.settle(); work(); });
       return () => { handle.cancelled = true; };

@@ -142,6 +142,8 @@ export const codecs: Record<string, Codec> = {
   delivered: twoWays(handsetLetters.decodeDelivered, handsetLetters.encodeDelivered),
   refresh: twoWays(handsetLetters.decodeRefresh, handsetLetters.encodeRefresh),
   refreshed: twoWays(handsetLetters.decodeRefreshed, handsetLetters.encodeRefreshed),
+  regrant: twoWays(handsetLetters.decodeRegrant, handsetLetters.encodeRegrant),
+  regranted: twoWays(handsetLetters.decodeRegranted, handsetLetters.encodeRegranted),
   report: twoWays(handsetLetters.decodeReport, handsetLetters.encodeReport),
   reported: twoWays(handsetLetters.decodeReported, handsetLetters.encodeReported),
   order: twoWays(order.decodeOrder, order.encodeOrder),
