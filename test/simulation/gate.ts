@@ -243,7 +243,7 @@ function talk(g: GateActor, terminal: Terminal, slot: Slot): void {
   g.world.note(g.name, "posts", `${slot} ${type}`);
   if (type === messageType.renew) g.world.pairs.happened("renewal", g.name);
   if (type === messageType.handoverAsk) g.world.pairs.happened("handover", g.name);
-  g.world.post(g.name, letter, withinMs[slot], (answer) => {
+  g.world.post(g.name, type, letter, withinMs[slot], (answer) => {
     if (g.terminal !== terminal) return;
     withPower(g, () => {
       if (answer === undefined) failed(sync, slot); else takeAnswer(sync, slot, answer);

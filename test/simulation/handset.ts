@@ -204,7 +204,7 @@ export function talk(h: HandsetActor, type: number, body: Uint8Array, took: (bod
     const letter = writeLetter(h.who, type, body, Math.floor(h.world.utc()), 2);
     if (letter === undefined) return;
     const who = h.who;
-    h.world.post(h.name, letter.bytes, 15_000, (answer) => {
+    h.world.post(h.name, type, letter.bytes, 15_000, (answer) => {
       if (h.who !== who || answer === undefined) return;
       const message = readAnswer(who, letter, answer);
       if (message !== undefined && message.body.length > 0) guard(h, () => took(message.body));

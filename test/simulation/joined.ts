@@ -6,6 +6,7 @@ import type { Action, Config, Kind } from "./plan.js";
 import type { Draw } from "./random.js";
 import type { Reading } from "./model.js";
 import type { World } from "./world.js";
+import { hostClock } from "./host-clock.js";
 import { lost } from "./lost.js";
 import { scanner } from "./scanner.js";
 
@@ -31,5 +32,5 @@ export interface Joining {
   check?(world: World, r: Reading): void | Promise<void>;
 }
 
-export const joinings: readonly Joining[] = [scanner, lost];
+export const joinings: readonly Joining[] = [scanner, lost, hostClock];
 export const joinedIn = (world: World): Joining[] => joinings.filter((j) => world.plan.config.with?.includes(j.name));

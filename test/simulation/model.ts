@@ -7,6 +7,7 @@ import { decode, encode } from "cborg";
 import { sql } from "kysely";
 import type { GateActor } from "./gate.js";
 import { joinedIn } from "./joined.js";
+import { isLost, lostOf } from "./restored.js";
 import type { World } from "./world.js";
 import { checkBooks } from "../../host/invariants.js";
 
@@ -70,10 +71,10 @@ export async function checkEnd(world: World): Promise<void> {
 export type Rows = <T>(query: string) => Promise<T[]>;
 export type Fail = (invariant: string, what: string) => void;
 
-/** What a box that is gone did not tell is nobody's to know; neither is what a suspended identity told. */
+/** What a box that is gone did not tell, or was declared lost, is nobody's to know; neither is what a suspended identity told. */
 async function heardEntries(world: World, rows: Rows): Promise<Reading["isHeard"]> {
   const through = new Map((await rows<{ name: string; n: number }>("select t.name, max(e.sequence) as n from entry_taken e join terminal t on t.terminal_id = e.terminal_id group by t.name")).map((r) => [r.name, r.n]));
-  return (g, sequence) => !g.stolen && !g.impersonated && (!g.gone || sequence <= (through.get(g.name) ?? 0));
+  return (g, sequence) => !g.stolen && !g.impersonated && !isLost(g, sequence) && (!g.gone || sequence <= (through.get(g.name) ?? 0));
 }
 
 async function readIssued(world: World, rows: Rows): Promise<Map<string, Issued>> {
@@ -101,7 +102,8 @@ function replay(world: World, gate: string, finished: Finished[], reversed: Set<
       const record = read(items[2] as Uint8Array) as Uint8Array[];
       finished.push({ gate, sequence, profile: items[1] as number, receipt: receiptOf(items[1] === 1 ? record[1]! : record[0]!), own: items[4] as boolean, record });
     }
-    if (items[0] === 5) reversed.add(hexOf((read(items[1] as Uint8Array) as Uint8Array[])[5]!));
+    // A thief may sign away what the gate that he copied still lets through; whether the host believes him is another question.
+    if (items[0] === 5 && !gate.startsWith("thief")) reversed.add(hexOf((read(items[1] as Uint8Array) as Uint8Array[])[5]!));
   }
 }
 
@@ -191,9 +193,11 @@ async function takenWhole(world: World, rows: Rows, fail: Fail): Promise<void> {
     if (gate.stolen || gate.impersonated) continue;
     const book = world.oracle.gates.get(gate.name)!;
     const list = taken.filter((t) => t.name === gate.name);
-    if (list.length !== book.next - 1 && !gate.gone) fail("I14", `the host has ${list.length} of the ${book.next - 1} entries of ${gate.name}`);
-    for (const [i, t] of list.entries()) {
-      if (t.sequence !== i + 1) { fail("I14", `${gate.name}'s entries at the host have a gap before ${t.sequence}`); break; }
+    if (list.length + lostOf(gate) !== book.next - 1 && !gate.gone) fail("I14", `the host has ${list.length} of the ${book.next - 1} entries of ${gate.name}`);
+    let expected = 1;
+    for (const t of list) {
+      while (isLost(gate, expected)) expected++;
+      if (t.sequence !== expected++) { fail("I14", `${gate.name}'s entries at the host have a gap before ${t.sequence}`); break; }
       const written = book.written.get(t.sequence);
       if (written !== undefined && digest16(written) !== t.digest) fail("I4", `the host has another entry ${t.sequence} of ${gate.name}`);
     }

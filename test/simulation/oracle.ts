@@ -13,6 +13,7 @@ import { firstKept, readFrom } from "../../runtime/journal/journal.js";
 import type { HandsetEvent } from "../../runtime/role/handset.js";
 import type { TerminalEvent } from "../../runtime/terminal.js";
 import { newestOf, openWallet } from "../../runtime/value/wallet.js";
+import { messageType } from "../../protocol/wire/sync.js";
 import { deframer, feed, type Deframer } from "../../protocol/link/frame.js";
 
 export interface Violation { invariant: string; what: string; atMs: number }
@@ -60,7 +61,7 @@ export interface Oracle {
   onLine(g: GateActor, direction: "up" | "down", bytes: Uint8Array): void;
   sealed(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): void;
   hostCalled(answer: Promise<Uint8Array | undefined>, heard: (answer: Uint8Array | undefined) => void): void;
-  posted(from: string): void;
+  posted(from: string, type: number): void;
   bookOf(g: GateActor): GateBook;
 }
 
@@ -98,7 +99,7 @@ export function makeOracle(world: World): Oracle {
     passed: (g, use) => { const list = o.passages.get(g.name) ?? []; list.push(use); o.passages.set(g.name, list); },
     onLine: (g, direction, bytes) => { if (direction === "down") hellos(o, g, bytes); },
     sealed: (key, nonce, aad, plain) => sealed(o, key, nonce, aad, plain),
-    posted: (from) => posted(o, world, from),
+    posted: (from, type) => posted(o, world, from, type),
     hostCalled: (answer, heard) => {
       const { host } = world;
       // A host that was replaced by its backup died with what it was doing.
@@ -322,16 +323,24 @@ function reopened(o: Oracle, h: HandsetActor): void {
 // ---- letters ---------------------------------------------------------------------------------------------------------------------
 
 const lettersMost = 30;
-const letterBooks = new WeakMap<Oracle, Map<string, { second: number; count: number }>>();
+/** In a minute: all letters of one sender, and its renewals, which are one an hour but for what is lost or cut on the way. */
+const minuteMost = { letters: 60, renewals: 10 };
+interface LetterBook { second: number; count: number; minute: number; letters: number; renewals: number }
+const letterBooks = new WeakMap<Oracle, Map<string, LetterBook>>();
 /** Nobody hammers the host, whatever it answers (I10). */
-function posted(o: Oracle, world: World, from: string): void {
-  const known = letterBooks.get(o) ?? new Map<string, { second: number; count: number }>();
+function posted(o: Oracle, world: World, from: string, type: number): void {
+  const known = letterBooks.get(o) ?? new Map<string, LetterBook>();
   letterBooks.set(o, known);
-  const second = Math.floor(world.schedule.nowUs / 1e6);
-  const before = known.get(from);
-  const count = before?.second === second ? before.count + 1 : 1;
-  known.set(from, { second, count });
-  if (count === lettersMost) o.broken("I10", `${from} posted ${count} letters within a second`);
+  const second = Math.floor(world.schedule.nowUs / 1e6), minute = Math.floor(second / 60);
+  const book = known.get(from) ?? { second, count: 0, minute, letters: 0, renewals: 0 };
+  known.set(from, book);
+  if (book.second !== second) { book.second = second; book.count = 0; }
+  if (book.minute !== minute) { book.minute = minute; book.letters = 0; book.renewals = 0; }
+  book.letters++;
+  if (type === messageType.renew) book.renewals++;
+  if (++book.count === lettersMost) o.broken("I10", `${from} posted ${lettersMost} letters within a second`);
+  if (book.letters === minuteMost.letters) o.broken("I10", `${from} posted ${book.letters} letters within a minute`);
+  if (book.renewals === minuteMost.renewals) o.broken("I10", `${from} asked for ${book.renewals} certificates within a minute`);
 }
 
 // ---- secrets --------------------------------------------------------------------------------------------------------------------

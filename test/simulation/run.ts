@@ -8,18 +8,17 @@ import { worldFrom } from "./base.js";
 import { copyOfPages } from "./pages.js";
 import { boot, powerOff, soon, withPower, type GateActor } from "./gate.js";
 import { answerOf, approach, kill, leave, rollBack, talk, type HandsetActor } from "./handset.js";
-import { dumpOf, startHostActor, type Dump } from "./host.js";
 import { checkEnd } from "./model.js";
 import { shownProducts } from "./scanner.js";
 import type { Violation } from "./oracle.js";
 import { joinedIn, joinings } from "./joined.js";
 import type { Action, Plan } from "./plan.js";
+import { backUpOrRestore, declareGaps } from "./restored.js";
 import { drained } from "./schedule.js";
 import { addGate, addHandset, gateKinds, type World } from "./world.js";
 import { configure } from "../../host/terminals.js";
 import { setStatus } from "../../host/status.js";
 import { audit } from "../../host/context.js";
-import { markRestored } from "../../host/restore.js";
 import { transact } from "../../host/database.js";
 import { closeNow } from "../../runtime/terminal.js";
 import { refreshBody, reportBody, takeRefreshed } from "../../runtime/sync/handset-sync.js";
@@ -213,19 +212,6 @@ async function reconfigure(world: World, g: GateActor, luck: number): Promise<vo
   });
 }
 
-const backups = new WeakMap<World, Dump>();
-async function backUpOrRestore(world: World): Promise<void> {
-  const dump = backups.get(world);
-  if (dump === undefined) { backups.set(world, await dumpOf(world.host.context)); return; }
-  world.desk.struck("host_restored", "host");
-  world.pairs.begins("host restored");
-  const before = world.host;
-  world.host = await startHostActor({ schedule: world.schedule, utc: world.utc, draw: world.draw("host"), keys: before.context.keys, dump });
-  await markRestored(world.host.context);
-  before.broker.close();
-  await before.close();
-}
-
 /** A thief runs a copy of this gate, with its keys and all it knew, on a line of his own. */
 function steal(world: World, g: GateActor): void {
   if (world.gates.some((x) => x.stolen) || g.stolen) return;
@@ -259,6 +245,7 @@ async function drainAll(world: World): Promise<void> {
   do {
     for (const g of honest) { g.talksOnly = true; online(world, g, 2); }
     await until(world, 2);
+    await declareGaps(world, honest);
   } while (!honest.every(done) && world.schedule.nowUs < begun + drainSeconds * us && world.oracle.violations.length === 0);
   for (const g of honest) { g.talksOnly = false; checkDrained(world, g); }
 }

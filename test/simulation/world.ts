@@ -37,13 +37,15 @@ export interface World {
   hear: ((line: string) => void) | undefined;
   /** True time, UTC seconds. */
   utc(): number;
+  /** So far the host's own clock is behind it. */
+  hostBehindSeconds: number;
   /** The stream of this name: it goes on where it stopped. */
   draw(name: string): Draw;
   note(actor: string, what: string, detail: string): void;
   last(): string[];
   digest(): string;
   /** A letter to the host over a network that may lose, repeat, delay or alter. `answered` is called once. */
-  post(from: string, bytes: Uint8Array, withinMs: number, answered: Answered): void;
+  post(from: string, type: number, bytes: Uint8Array, withinMs: number, answered: Answered): void;
   letThrough(gate: GateActor, receipt: Receipt): void;
 }
 
@@ -64,6 +66,7 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
     if (stream === undefined) streams.set(name, (stream = makeDraw(`${plan.seed} ${name}`)));
     return stream;
   };
+  let hostBehind = (): number => 0;
   const utc = (): number => begins + schedule.nowUs / 1e6;
   const desk = makeDesk(plan.faults, (kind, actor) => { if (names.includes(kind)) pairs.happened(kind, ...placesOf(world, actor)); });
   const pairs = makePairs(() => schedule.nowUs, () => !desk.quiet);
@@ -77,11 +80,12 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
     if (last.length > lastMost) last.shift();
   };
   const world: { -readonly [K in keyof World]: World[K] } = {
-    plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
-    host: await startHostActor({ schedule, utc, draw: draw("host"), ...host }),
-    post: (from: string, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, bytes, withinMs, answered),
+    plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, hostBehindSeconds: 0, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
+    host: await startHostActor({ schedule, utc: () => utc() - hostBehind(), draw: draw("host"), ...host }),
+    post: (from: string, type: number, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, type, bytes, withinMs, answered),
     letThrough: (gate: GateActor, receipt: Receipt) => letThrough(world, gate, receipt),
   } as unknown as World;
+  hostBehind = () => world.hostBehindSeconds;
   world.oracle = makeOracle(world);
   watchSeals((key, nonce, aad, plain) => world.oracle.sealed(key, nonce, aad, plain));
   return world;
@@ -136,9 +140,9 @@ export function holds(h: HandsetActor, id: Uint8Array): boolean {
 
 // ---- the network --------------------------------------------------------------------------------------------------------------
 
-function post(world: World, from: string, bytes: Uint8Array, withinMs: number, answered: Answered): void {
+function post(world: World, from: string, type: number, bytes: Uint8Array, withinMs: number, answered: Answered): void {
   const { schedule, desk } = world;
-  world.oracle.posted(from);
+  world.oracle.posted(from, type);
   const delay = (): number => world.draw("network").between(3, 120);
   const fault = desk.at(`${from}/post`);
   if (fault !== undefined) desk.struck(fault.kind, from);
