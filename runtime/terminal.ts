@@ -5,7 +5,7 @@
  * `poll(t)` looks at everything once and answers when it must be called again at the latest; the board calls it also when
  * bytes arrived or the sensor moved. Everything that counts goes through the journal before it shows.
  */
-import type { Board } from "./board.js";
+import type { Board, Serial } from "./board.js";
 import { roomFor, type Journal } from "./journal/journal.js";
 import { openJournal } from "./journal/recovery.js";
 import {
@@ -188,7 +188,7 @@ function given(t: AnyTerminal): Given {
 /** Looks at line, scanner and sensor once; answers the monotonic millisecond of the next call at the latest, or −1. */
 export function poll(t: AnyTerminal): number {
   readLine(t);
-  readScanner(t);
+  if (t.board.scanner !== undefined) readScanner(t, t.board.scanner);
   readPassage(t);
   const now = t.board.clock.monotonicMs();
   const due = deadline(t.verifier);
@@ -267,9 +267,7 @@ function sayStop(t: AnyTerminal, code: number): void {
   writeLine(t);
 }
 
-function readScanner(t: AnyTerminal): void {
-  const scanner = t.board.scanner;
-  if (scanner === undefined) return;
+function readScanner(t: AnyTerminal, scanner: Serial): void {
   takeWaiting(t);
   for (let bytes = attempt(t, () => scanner.read()); bytes !== undefined; bytes = attempt(t, () => scanner.read())) {
     const beacon = readBeaconText(bytes);
@@ -288,7 +286,7 @@ function readPassage(t: AnyTerminal): void {
 
 function writeLine(t: AnyTerminal): void {
   const out = pollLink(t.link, t.board.clock.monotonicMs());
-  for (const bytes of out.output) attempt(t, () => t.board.link.write(bytes));
+  out.output.forEach((bytes) => attempt(t, () => t.board.link.write(bytes)));
 }
 
 function nextCall(t: AnyTerminal): number {

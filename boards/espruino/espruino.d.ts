@@ -64,6 +64,7 @@ declare function getTime(): number;
 declare function setTimeout(work: () => void, ms: number): number;
 declare function clearTimeout(id: number): void;
 declare function setInterval(work: () => void, ms: number): number;
+declare function clearInterval(id: number): void;
 /** Calls on a change of a pin; `state` is its new level. */
 declare function setWatch(changed: (e: { state: boolean; time: number }) => void, pin: Pin, options: { repeat: boolean; edge: "both" | "rising" | "falling"; debounce?: number }): number;
 declare function digitalWrite(pin: Pin, level: number): void;
@@ -103,3 +104,10 @@ declare function require(name: "Storage"): StorageModule;
 declare function require(name: "crypto"): CryptoModule;
 
 interface Uint8ArrayConstructor { new (buffer: ArrayBuffer, offset?: number, length?: number): Uint8Array }
+interface Uint32Array { readonly length: number; [index: number]: number }
+declare const Uint32Array: { new (buffer: ArrayBuffer): Uint32Array };
+
+/** Pins by name, as far as a board page uses them; a board has those of its chip. */
+declare const LED1: Pin, LED2: Pin, LED3: Pin, BTN: Pin;
+declare const D0: Pin, D1: Pin, D2: Pin, D3: Pin, D4: Pin, D5: Pin, D16: Pin, D17: Pin, D18: Pin, D19: Pin, D21: Pin, D22: Pin, D28: Pin, D43: Pin, D44: Pin;
+declare const B3: Pin, B4: Pin, B6: Pin, B7: Pin, B13: Pin;

@@ -2,7 +2,7 @@
  * Frames on infrared: the IrDA SIR wrapper (IrLAP asynchronous framing): extra beginnings for slow transceivers, C0, the
  * escaped bytes with FCS-16, C1.
  */
-import { fcs16 } from "./crc.js";
+import { fcs16 } from "./crc16.js";
 import { restart, take, type Deframer, type Frame, type Wrapping } from "./frame.js";
 import { copy } from "../wire/bytes.js";
 

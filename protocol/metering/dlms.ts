@@ -3,7 +3,7 @@
  * FCS 7E`, one message in several segments, and inside it values by A-XDR. There is no client here: what a meter pushes is
  * read as far as its layouts are known, and nothing is asked.
  */
-import { fcs16 } from "../link/crc.js";
+import { fcs16 } from "../link/crc16.js";
 import { copy, join } from "../wire/bytes.js";
 import { pushed } from "./dlms-list.js";
 import type { Check, Problem, Quality, Readout } from "./reading.js";

@@ -3,7 +3,7 @@
  * characters from `/` to `!` follows in four hexadecimal digits; before that there is no check, and nothing to bill by.
  * The CRC runs over the line ends too, so a reader that splits lines first can never verify it.
  */
-import { crc16 } from "../link/crc.js";
+import { crc16 } from "../link/crc16.js";
 import { dataSets } from "./data-sets.js";
 import { characters, identificationOf } from "./iec.js";
 import type { Check, Problem, Readout } from "./reading.js";

@@ -3,7 +3,7 @@
  * few seconds at 9,600 baud. A frame is `1B1B1B1B 01010101`, messages, `1B1B1B1B 1A pad CRC`; 1B1B1B1B inside is doubled.
  * Both CRCs must fit, that of the frame and that of every message, and all of the same kind: X-25, or Kermit's of some makes.
  */
-import { crc16Kermit, fcs16 } from "../link/crc.js";
+import { crc16Kermit, fcs16 } from "../link/crc16.js";
 import { copy, hex } from "../wire/bytes.js";
 import { integerOf, obisOf, unitOf, type Check, type Problem, type Quality, type Reading, type Readout } from "./reading.js";
 import { limits } from "../limits.js";

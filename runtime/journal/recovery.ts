@@ -32,7 +32,7 @@ export function openJournal(store: Store, crypto: Crypto, visit: Visit): Journal
     store: store, crypto: crypto, pages: [], erased: [], retired: [], worn: [], offset: recordsAt, next: 1, head: new Uint8Array(16), damaged: [], torn: undefined, fault: undefined, dirty: false, unsynced: 0,
   };
   try {
-    for (let page = 0; page < store.pages; page++) orRetire(journal, page, () => { readHeader(store, page); });
+    for (let i = 0; i < store.pages; i++) { const page = i; orRetire(journal, page, () => { readHeader(store, page); }); }
     let last: PageRead | undefined;
     for (const found of usedPages(journal)) last = readOn(journal, found, visit);
     rescue(journal, visit);
@@ -121,7 +121,8 @@ function takeIn(journal: Journal, page: PageRead, visit: Visit): void {
 function rescue(journal: Journal, visit: Visit): void {
   const last = journal.pages[journal.pages.length - 1];
   const number = last === undefined ? 1 : last.number + 1;
-  for (let page = 0; page < journal.store.pages; page++) {
+  for (let i = 0; i < journal.store.pages; i++) {
+    const page = i;
     if (journal.retired[page] === true || journal.pages.some((used) => used.page === page) || readHeader(journal.store, page) !== undefined) continue;
     const keptFrom = last === undefined ? number : journal.pages[0]!.number;
     const header = { page: page, number: number, firstSequence: journal.next, keptFrom: keptFrom, through: journal.next - 1, sure: journal.next - 1, head: journal.head };

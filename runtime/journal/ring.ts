@@ -66,7 +66,8 @@ export function erasePage(journal: Journal, page: number): void {
 
 /** Were the mark of a page that stands to rot, no page that it replaced must pass for it; nor a header that landed on the wrong page. */
 export function eraseReplaced(journal: Journal): void {
-  for (let page = 0; page < journal.store.pages; page++) {
+  for (let i = 0; i < journal.store.pages; i++) {
+    const page = i;
     if (journal.pages.some((used) => used.page === page)) continue;
     orRetire(journal, page, () => { if (readHeader(journal.store, page) !== undefined) erasePage(journal, page); });
   }

@@ -9,7 +9,7 @@ import type { Book, FinishedUse, KnownTerminal, Ladder, UseNotice } from "../../
 import { fromBytes4 } from "../../protocol/session/transcript.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
 import { limits } from "../../protocol/limits.js";
-import { hex } from "../../protocol/wire/bytes.js";
+import { hex, keyOf } from "../../protocol/wire/bytes.js";
 import type { BeaconEntry, Entry, FinishedEntry, HandoverEntry, NoticeEntry } from "../../protocol/wire/entry.js";
 import { action, decodeReceipt, decodeReversal, receiptIn, type Receipt } from "../../protocol/wire/receipt.js";
 import { statusAt } from "../../protocol/wire/trust.js";
@@ -67,7 +67,7 @@ export function makeBook(crypto: Crypto): BookState {
 }
 
 function useKey(valueId: Uint8Array, counter: number): string {
-  return hex(valueId) + ":" + counter;
+  return keyOf(valueId) + ":" + counter;
 }
 
 /** Takes in one entry of the own journal. */
@@ -160,11 +160,11 @@ function noticeAfter(b: BookState, e: FinishedEntry, r: Receipt): NoticeEntry {
 }
 
 function applyBeacon(b: BookState, e: BeaconEntry, sequence: number): void {
-  const key = hex(e.valueId) + ":" + e.step;
+  const key = keyOf(e.valueId) + ":" + e.step;
   b.beacons[key] = e;
   b.beaconSteps.push({ key: key, step: e.step });
   while (b.beaconSteps[0]!.step + stepsKept < e.step) delete b.beacons[b.beaconSteps.shift()!.key];
-  b.beacons[hex(e.valueId) + "@" + e.zone] = e;
+  b.beacons[keyOf(e.valueId) + "@" + e.zone] = e;
   const before = noticeOf(b, e.valueId);
   const day = Math.floor(e.at / daySeconds);
   const counts = e.action === action.exit ? 0 : 1;
@@ -177,12 +177,12 @@ function applyBeacon(b: BookState, e: BeaconEntry, sequence: number): void {
 }
 
 function noticeOf(b: BookState, valueId: Uint8Array): NoticeEntry | undefined {
-  const kept = b.notices[hex(valueId)];
+  const kept = b.notices[keyOf(valueId)];
   return kept === undefined ? undefined : kept.notice;
 }
 
 function putNotice(b: BookState, notice: NoticeEntry, sequence: number): void {
-  const key = hex(notice.valueId);
+  const key = keyOf(notice.valueId);
   if (b.notices[key] === undefined) b.noticesCount++;
   b.notices[key] = { notice: notice, sequence: sequence };
 }
@@ -279,8 +279,8 @@ export function bookView(b: BookState): Book {
     journalFull: () => b.journalFull,
     noticesFull: () => b.noticesCount >= limits.noticesMax,
     overdue: (at, quality, profiles) => overdue(b, at, quality, profiles),
-    beaconSeen: (valueId, step) => b.beacons[hex(valueId) + ":" + step] !== undefined,
-    lastBeacon: (valueId, zone) => b.beacons[hex(valueId) + "@" + zone],
+    beaconSeen: (valueId, step) => b.beacons[keyOf(valueId) + ":" + step] !== undefined,
+    lastBeacon: (valueId, zone) => b.beacons[keyOf(valueId) + "@" + zone],
     onLine: () => b.onLine,
   };
 }
@@ -301,7 +301,8 @@ function viewUse(b: BookState, valueId: Uint8Array, counter: number): FinishedUs
 
 /** Time to pass again is over: by a known time past `until`, or because its tap number is closed. */
 function overdue(b: BookState, at: number, quality: number, profiles: readonly { letter: string }[]): FinishedUse | undefined {
-  for (const use of b.notTurned) {
+  for (const each of b.notTurned) {
+    const use = each;
     const late = use.until > 0 && quality > 0 && at > use.until;
     if (use.outcome === "not_turned" && profiles.some((x) => x.letter === use.profile) && (late || (use.own && use.tap <= b.closed))) return use;
   }

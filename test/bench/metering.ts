@@ -8,7 +8,7 @@ import { household, iecTelegram, p1Lines, p1Telegram, smlFrame, smlHousehold } f
 import { talk } from "../metering/line.js";
 import { judgeAll } from "../../boards/bench/recording.js";
 import { withParity } from "../../protocol/metering/iec.js";
-import { crc16 } from "../../protocol/link/crc.js";
+import { crc16 } from "../../protocol/link/crc16.js";
 import { feed, makeReader } from "../../protocol/metering/reader.js";
 import type { Protocol } from "../../protocol/metering/reading.js";
 

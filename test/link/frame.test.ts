@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { readFileSync } from "node:fs";
-import { crc32, fcs16 } from "../../protocol/link/crc.js";
+import { crc32 } from "../../protocol/link/crc.js";
+import { fcs16 } from "../../protocol/link/crc16.js";
 import { cobs, decodeCobs, deframer, encodeCobs, encodeFrame, feed } from "../../protocol/link/frame.js";
 import { sir } from "../../protocol/link/sir.js";
 

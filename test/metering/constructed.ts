@@ -3,7 +3,7 @@
  * parity, SML frames with every oddity, P1 with its CRC. Each builder takes only what a test wants to be different.
  */
 import { blockCheck, withParity } from "../../protocol/metering/iec.js";
-import { crc16, crc16Kermit, fcs16 } from "../../protocol/link/crc.js";
+import { crc16, crc16Kermit, fcs16 } from "../../protocol/link/crc16.js";
 
 export const ascii = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));
 export const joined = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ascii, hexadecimal, household, iecTelegram, iecWithCheck, joined, p1Lines, p1Telegram, smlFrame, smlHousehold } from "./constructed.js";
 import { openerOf, read, readInPieces, verdicts } from "./meters.js";
 import { sealP1 } from "./sealing.js";
-import { crc16, crc16Kermit } from "../../protocol/link/crc.js";
+import { crc16, crc16Kermit } from "../../protocol/link/crc16.js";
 import { dataSets } from "../../protocol/metering/data-sets.js";
 import { sum } from "../../protocol/metering/mbus.js";
 import { numberOf, registerKey } from "../../protocol/metering/reading.js";

@@ -345,7 +345,7 @@ export function makeEngine(o: EngineOptions): Engine {
       made["Bluetooth"] = port("Bluetooth");
       made["NRF"] = { on: on("NRF"), setAdvertising: () => undefined, setServices: () => undefined, getAddress: () => serialOf(chip) };
     }
-    for (const letter of "ABCDH") for (let i = 0; i < 32; i++) if (isPin(model, letter + i)) made[letter + i] = pinOf(letter + i);
+    for (const letter of "ABCDH") for (let i = 0; i < 48; i++) if (isPin(model, letter + i)) made[letter + i] = pinOf(letter + i);
     for (const name of Object.keys(model.named)) made[name] = pinOf(name);
     return made;
   }

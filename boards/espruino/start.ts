@@ -1,0 +1,77 @@
+/**
+ * The firmware's own work: it takes the console off the line, makes a board of what the page names, opens what survived, and
+ * then only calls the terminal when something happened or is due. A watchdog starts the board again if that ever ends.
+ */
+import { crypto } from "./crypto.js";
+import { openFlash } from "./flash.js";
+import { openLine } from "./line.js";
+import { input, output, panel, type Lights } from "./pins.js";
+import { openBoardSetup } from "../../runtime/board-setup.js";
+import type { Board } from "../../runtime/board.js";
+import type { Role } from "../../runtime/role/role.js";
+import { makeTerminal, poll, type AnyTerminal } from "../../runtime/terminal.js";
+import type { Medium } from "../../protocol/link/media.js";
+import { profileB } from "../../protocol/session/profile-b.js";
+
+/** What differs from board to board. */
+export interface Page {
+  readonly name: string;
+  readonly line: SerialPort;
+  readonly medium: Medium;
+  readonly relay: Pin;
+  readonly relayOn: number;
+  /** The passage sensor, if there is one. */
+  readonly passage: Pin | undefined;
+  readonly lights: Lights;
+  /** Address of the data pages where files are not mapped to memory; else 0. */
+  readonly dataAddress: number;
+  /** Unforeseeable bytes; boards whose own source is `rand()` have none until one is given to them. */
+  random(length: number): Uint8Array;
+}
+
+/** The hardware's own source, four bytes at a draw. */
+export function hardwareRandom(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const words = new Uint32Array(bytes.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = E.hwRand();
+  return bytes;
+}
+
+/** Longest without a look at the clock; the watchdog waits for many of these. */
+const lookMs = 5000;
+const watchdogSeconds = 30;
+
+let terminal: AnyTerminal;
+let timer = 0;
+
+/** Something happened or is due: look once, and come back in time. */
+function look(): void {
+  if (timer !== 0) clearTimeout(timer);
+  E.kickWatchdog();
+  const due = poll(terminal);
+  const wait = due < 0 ? lookMs : Math.min(lookMs, Math.max(0, due - monotonicMs()));
+  timer = setTimeout(look, wait);
+}
+/** Never from inside a call of the engine's. */
+function lookSoon(): void {
+  if (timer !== 0) clearTimeout(timer);
+  timer = setTimeout(look, 0);
+}
+function monotonicMs(): number {
+  return Math.floor(getTime() * 1000);
+}
+
+/** Starts this board in its role. */
+export function start(page: Page, role: Role): void {
+  E.setConsole(null, { force: true });
+  E.enableWatchdog(watchdogSeconds, false);
+  const flash = openFlash(page.dataAddress);
+  const board = {
+    name: page.name, link: openLine(page.line), scanner: undefined, relay: output(page.relay, page.relayOn),
+    passage: page.passage === undefined ? undefined : input(page.passage, 1, lookSoon), panel: panel(page.lights),
+    clock: { monotonicMs: monotonicMs, utc: () => ({ at: 0, quality: 0 }) }, random: { fill: page.random }, crypto: crypto, store: flash.store, cells: flash.cells,
+  } as unknown as Board;
+  board.link.onReadable = lookSoon;
+  terminal = makeTerminal(board, role, page.medium, openBoardSetup(board, [profileB]));
+  look();
+}
