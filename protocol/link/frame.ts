@@ -100,7 +100,8 @@ export function encodeCobs(plain: Uint8Array): Uint8Array {
     out.set(plain.subarray(from, end), at + 1);
     at += end - from + 1;
     more = end < plain.length;
-    from = end === zero ? end + 1 : end;
+    // A full run stands for no zero of its own: one behind it begins the next.
+    from = end === zero && end - from < 254 ? end + 1 : end;
   }
   return copy(out, 0, at + 1);
 }

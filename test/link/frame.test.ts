@@ -110,3 +110,12 @@ test("infrared: each of the two check sums is asked; one alone that fits is not 
   expect(feed(deframer(sir), wrapped(sum32, 1))).toEqual([]);
   expect(feed(deframer(sir), wrapped(sum32.map((b) => b ^ 1), 0))).toEqual([]);
 });
+
+test.each([252, 253, 254, 255, 507, 508, 509, 1016])("a zero behind %i bytes that are none is there again, at the end and before more", (run) => {
+  for (const tail of [[0], [0, 0], [0, 7], [0, 0, 7]]) {
+    const plain = Uint8Array.from([...Array<number>(run).fill(9), ...tail]);
+    const coded = encodeCobs(plain);
+    expect(coded.indexOf(0)).toBe(coded.length - 1);
+    expect(Buffer.compare(decodeCobs(coded.subarray(0, -1))!, plain)).toBe(0);
+  }
+});
