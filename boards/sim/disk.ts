@@ -19,11 +19,12 @@ export interface Disk extends FaultyStore {
   restarted(): Disk;
 }
 
-interface Medium { durable: Uint8Array; cache: Uint8Array; dirty: Set<number>; pristine: Uint8Array }
+/** As long as nothing is pending the cache may be the durable image itself. */
+interface Medium { durable: Uint8Array; cache: Uint8Array; dirty: Set<number> }
 
 export function makeDisk(size: DiskSize): Disk {
   const bytes = new Uint8Array(size.pageBytes * size.pages).fill(0xff);
-  return powered(size, { durable: bytes, cache: bytes.slice(), dirty: new Set(), pristine: bytes.slice() });
+  return powered(size, { durable: bytes, cache: bytes, dirty: new Set() });
 }
 
 function powered(size: DiskSize, m: Medium): Disk {
@@ -35,6 +36,7 @@ function powered(size: DiskSize, m: Medium): Disk {
     return page * size.pageBytes + offset;
   };
   const put = (start: number, data: Uint8Array): void => {
+    if (m.cache === m.durable) m.cache = m.durable.slice();
     m.cache.set(data, start);
     for (let s = Math.floor(start / sector); s * sector < start + data.length; s++) m.dirty.add(s);
   };
@@ -50,18 +52,17 @@ function powered(size: DiskSize, m: Medium): Disk {
       m.durable.set(m.cache.subarray(s * sector, s * sector + length), s * sector);
     }
     m.dirty = new Set();
-    m.cache = m.durable.slice();
+    m.cache = m.durable;
   };
   const change = (what: "write" | "erase", page: number, offset: number, data: Uint8Array): void => {
     const start = at(page, offset, data.length);
     const fate = befalls(plan, { what, page, offset, length: data.length });
-    m.pristine.set(data, start);
     if (fate !== undefined && "cut" in fate) { put(start, data); losePower(fate.cut); throw powerIsOff(); }
     if (fate?.what === "refused") throw boardFault(fate.kind, fate.kind === "full" ? "The disk has no room left: free some space." : "The disk could not write: replace it.");
     if (fate?.what !== "nothing") put(fate?.what === "elsewhere" ? fate.page * size.pageBytes + offset : start, data);
   };
   const disk: Disk = {
-    pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, pristine: m.pristine, pending,
+    pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, pending,
     read: (page, offset, length) => {
       if (plan.dead) throw powerIsOff();
       return m.cache.slice(at(page, offset, length), page * size.pageBytes + offset + length);
@@ -82,11 +83,12 @@ function powered(size: DiskSize, m: Medium): Disk {
     cutAt: (n, damage) => { plan.cut = { n, damage }; },
     failAt: (n, how) => { plan.misfortunes.set(n, how); },
     surviving: (sectors) => { keep = sectors; },
-    rot: (page, offset, bit) => { const byte = at(page, offset, 1); m.durable[byte]! ^= 1 << bit; m.cache[byte]! ^= 1 << bit; },
-    crashed: () => { plan.dead = true; return powered(size, { durable: m.durable.slice(), cache: m.cache.slice(), dirty: new Set(m.dirty), pristine: m.pristine.slice() }); },
+    rot: (page, offset, bit) => { const byte = at(page, offset, 1); m.durable[byte]! ^= 1 << bit; if (m.cache !== m.durable) m.cache[byte]! ^= 1 << bit; },
+    crashed: () => { plan.dead = true; return powered(size, { durable: m.durable.slice(), cache: m.cache.slice(), dirty: new Set(m.dirty) }); },
     restarted: () => {
       if (!plan.dead) { plan.dead = true; losePower(0); }
-      return powered(size, { durable: m.durable.slice(), cache: m.durable.slice(), dirty: new Set(), pristine: m.pristine.slice() });
+      const durable = m.durable.slice();
+      return powered(size, { durable, cache: durable, dirty: new Set() });
     },
   };
   return disk;

@@ -1,6 +1,6 @@
 /**
  * What the storage models of a simulation have in common: operations that are counted, so that a test can cut the power at
- * each of them in turn, and a pristine image beside the faulty one, so that it knows what a sound device would hold.
+ * each of them in turn, and what goes wrong at them.
  *
  * `flash.ts` models NOR flash, `disk.ts` a file on a disk with a cache. Both are a `Store` to the code above. Use: run the
  * workload once and read `operations`; then for each n and each damage seed run it again on a new store with `cutAt(n, seed)`,
@@ -24,8 +24,6 @@ export type Misfortune =
 export interface FaultyStore extends Store {
   /** Operations since power came on, in order; `cutAt` and `failAt` count from 1. */
   readonly operations: readonly Operation[];
-  /** What a device without faults would hold. */
-  readonly pristine: Uint8Array;
   /** How often each fault fired. */
   readonly fired: Record<string, number>;
   /** Power fails in the n-th operation, which is torn as the seed says; everything after it throws. */

@@ -12,13 +12,13 @@ export interface WearOut { way: "program error" | "erase error" | "read error" |
 export interface FlashSize { pageBytes: number; pages: number; /** Bytes programmed at once: 4 or 8. */ unitBytes?: number; /** Programs of one unit between erases; 1 is strict. */ programs?: number; wearOut?: WearOut }
 export interface Flash extends FaultyStore { /** Erases of each page so far. */ readonly wear: readonly number[] }
 
-interface Medium { bits: Uint8Array; /** 1: reads at random. */ weak: Uint8Array; /** Programs of each unit since its erase. */ programs: Uint8Array; pristine: Uint8Array; wear: number[]; noise: () => number }
+interface Medium { bits: Uint8Array; /** 1: reads at random. */ weak: Uint8Array; /** Programs of each unit since its erase. */ programs: Uint8Array; wear: number[]; noise: () => number }
 
 export function makeFlash(size: FlashSize): Flash {
   const bytes = size.pageBytes * size.pages;
   const unit = size.unitBytes ?? 8;
   return powered(size, {
-    bits: new Uint8Array(bytes).fill(0xff), weak: new Uint8Array(bytes), programs: new Uint8Array(bytes / unit), pristine: new Uint8Array(bytes).fill(0xff),
+    bits: new Uint8Array(bytes).fill(0xff), weak: new Uint8Array(bytes), programs: new Uint8Array(bytes / unit),
     wear: new Array<number>(size.pages).fill(0), noise: seeded(bytes),
   });
 }
@@ -75,7 +75,7 @@ function powered(size: FlashSize, m: Medium): Flash {
     return true;
   };
   const flash: Flash = {
-    pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, pristine: m.pristine, wear: m.wear,
+    pageBytes: size.pageBytes, pages: size.pages, operations: plan.operations, fired: plan.fired, wear: m.wear,
     read: (page, offset, length) => {
       if (plan.dead) throw powerIsOff();
       const start = at(page, offset, length);
@@ -94,7 +94,6 @@ function powered(size: FlashSize, m: Medium): Flash {
       if (offset % unit !== 0 || data.length % unit !== 0) throw new Error(`assertion failed: a write of ${data.length} bytes at ${offset} is not of whole units`);
       const what = befalls(plan, { what: "write", page, offset, length: data.length });
       if (fails(page, "program")) return;
-      for (let i = 0; i < data.length; i++) m.pristine[start + i]! &= data[i]!;
       if (what !== undefined && "cut" in what) {
         const random = seeded(what.cut);
         // The last unit holds the commit word: every other cut falls on it.
@@ -116,7 +115,6 @@ function powered(size: FlashSize, m: Medium): Flash {
       at(page, 0, 0);
       const what = befalls(plan, { what: "erase", page, offset: 0, length: size.pageBytes });
       if (fails(page, "erase")) return;
-      m.pristine.fill(0xff, page * size.pageBytes, (page + 1) * size.pageBytes);
       m.wear[page]!++;
       if (what !== undefined && "cut" in what) { tearErase(page, seeded(what.cut)); throw powerIsOff(); }
       if (what?.what === "refused") throw boardFault(what.kind, "The flash refuses to erase: replace the board.");
@@ -128,7 +126,7 @@ function powered(size: FlashSize, m: Medium): Flash {
     rot: (page, offset, bit) => { m.bits[at(page, offset, 1)]! ^= 1 << bit; count(plan, "rot"); },
     restarted: () => {
       plan.dead = true;
-      return powered(size, { ...m, bits: m.bits.slice(), weak: m.weak.slice(), programs: m.programs.slice(), pristine: m.pristine.slice(), wear: m.wear.slice() });
+      return powered(size, { ...m, bits: m.bits.slice(), weak: m.weak.slice(), programs: m.programs.slice(), wear: m.wear.slice() });
     },
   };
   return flash;

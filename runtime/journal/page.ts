@@ -36,7 +36,7 @@ export function readImage(image: Uint8Array, header: PageHeader): PageRead {
   for (;;) {
     const record = readRecord(image, page.end, salt);
     if (record === undefined) {
-      const behind = findRecord(image, page.end, salt);
+      const behind = isErased(image, page.end) ? -1 : findRecord(image, page.end, salt);
       if (behind < 0) break;
       if (firstHole < 0) { firstHole = page.end; before = page.entries.length; }
       page.holes.push(nextOf(page));

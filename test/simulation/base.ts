@@ -53,6 +53,9 @@ export const trustIn = (keys: KeyStore): Trust => {
   for (const role of keys.roles) takeObject(trust, role);
   return trust;
 };
+/** What one handset learns the others do not know. */
+const copyOf = (t: Trust): Trust =>
+  ({ ...t, objects: [...t.objects], ends: [...t.ends], roles: [...t.roles], revokedKeys: [...t.revokedKeys], revokedTerminals: [...t.revokedTerminals] });
 
 export async function makeBase(): Promise<Base> {
   const world = await makeWorld(quiet, {});
@@ -118,8 +121,9 @@ export async function worldFrom(base: Base, plan: Plan): Promise<World> {
     for (const [name, secret] of from.secrets) g.keys.put(name, secret);
     boot(g);
   }
+  const trust = trustIn(base.keys);
   for (const [i, from] of base.handsets.entries()) {
-    const h = addHandset(world, i, trustIn(base.keys), undefined);
+    const h = addHandset(world, i, copyOf(trust), undefined);
     for (const [name, secret] of from.secrets) h.keys.put(name, secret);
     h.store = from.store.restarted();
     reopen(h);

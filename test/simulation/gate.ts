@@ -50,7 +50,7 @@ export interface GateActor {
 }
 
 export interface GateSizes { pageBytes: number; pages: number }
-const cellsSize = { pageBytes: 32768, pages: 2 };
+const cellsSize = { pageBytes: 16384, pages: 2 };
 const inflate = (packed: Uint8Array, most: number): Uint8Array | undefined => {
   try { return new Uint8Array(inflateSync(packed, { maxOutputLength: most })); } catch { return undefined; }
 };

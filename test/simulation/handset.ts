@@ -38,7 +38,7 @@ export interface HandsetActor {
 /** Standing before a gate. */
 export interface Meeting { handset: Handset; end: End; gate: GateActor; events: HandsetEvent[]; next: Handle | undefined; leaveAtUs: number; passes: boolean }
 
-const pages = { pageBytes: 65536, pages: 2 };
+const pages = { pageBytes: 16384, pages: 2 };
 const patienceMs = 12_000;
 
 export interface HandsetOptions { name: string; index: number; trust: Trust; keys?: SimKeys; store?: Pages; clone?: boolean }

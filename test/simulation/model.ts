@@ -2,7 +2,7 @@
  * The reference model: what all journals say, replayed by a page that shares no code with the product, and compared with the
  * host's books and the holders' receipts. CBOR is read by an independent library, signatures are checked by OpenSSL.
  */
-import { createHash, createPublicKey, ECDH, verify } from "node:crypto";
+import { createPublicKey, ECDH, hash, verify, type KeyObject } from "node:crypto";
 import { decode, encode } from "cborg";
 import { sql } from "kysely";
 import type { GateActor } from "./gate.js";
@@ -24,7 +24,7 @@ export interface Reading {
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const read = (bytes: Uint8Array): unknown => decode(bytes, { useMaps: true });
-const digest16 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+const digest16 = (bytes: Uint8Array): string => hash("sha256", bytes, "hex").slice(0, 32);
 
 function receiptOf(bytes: Uint8Array): Receipt {
   const x = read(bytes) as unknown[];
@@ -35,10 +35,21 @@ function receiptOf(bytes: Uint8Array): Receipt {
   };
 }
 
-/** ES256 over a COSE Sig_structure with the class in its protected header. */
-function signedBy(point: string, name: string, payload: Uint8Array, signature: Uint8Array): boolean {
+/** Keys of all worlds of this process, by their points: most are those of the first morning. */
+const imported = new Map<string, KeyObject>();
+function importKey(point: string): KeyObject {
+  const known = imported.get(point);
+  if (known !== undefined) return known;
   const full = ECDH.convertKey(Buffer.from(point, "hex"), "prime256v1", undefined, undefined, "uncompressed") as Buffer;
   const key = createPublicKey({ key: { kty: "EC", crv: "P-256", x: full.subarray(1, 33).toString("base64url"), y: full.subarray(33).toString("base64url") }, format: "jwk" });
+  if (imported.size >= 1_000) imported.clear();
+  imported.set(point, key);
+  return key;
+}
+
+/** ES256 over a COSE Sig_structure with the class in its protected header. */
+function signedBy(point: string, name: string, payload: Uint8Array, signature: Uint8Array): boolean {
+  const key = importKey(point);
   const header = encode(new Map<number, unknown>([[1, -9], [16, `application/vnd.kaisatsu.${name}+cbor`]]));
   return verify("sha256", encode(["Signature1", header, new Uint8Array(0), payload]), { key, dsaEncoding: "ieee-p1363" }, signature);
 }
@@ -111,7 +122,7 @@ function replay(world: World, gate: string, finished: Finished[], reversed: Set<
 function genuine(f: Finished, issued: Map<string, Issued>, certificates: Map<string, Map<number, Map<number, Map<number, Uint8Array>>>>, fail: Fail): void {
   const value = issued.get(f.receipt.value);
   if (value === undefined) { fail("I7", `${f.gate} finished a use of ${f.receipt.value}, which was never issued`); return; }
-  const digest = createHash("sha256").update(f.receipt.bytes).digest();
+  const digest = hash("sha256", f.receipt.bytes, "buffer");
   const evidence = f.profile === 1 ? f.record[3]! : f.record[2]!;
   if (!signedBy(value.holder, "acknowledgement", digest, evidence)) fail("I7", `${f.gate} finished ${f.receipt.value}:${f.receipt.counter} without its key's agreement`);
   if (f.profile !== 1) return;

@@ -3,7 +3,7 @@
  * counted, and of what each handset was promised, and compares them with what the real code does. What must hold of the
  * whole in the end is `model.ts`.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { decode } from "cborg";
 import type { GateActor } from "./gate.js";
 import { nameOf, type HandsetActor } from "./handset.js";
@@ -66,7 +66,7 @@ export interface Oracle {
 }
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const short = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 24);
+const short = (bytes: Uint8Array): string => hash("sha256", bytes, "hex").slice(0, 24);
 /** A state that is not *idle* ends by itself within this time (I11): five seconds to present, two to acknowledge, eight to walk. */
 const stateMostMs = 8_100;
 

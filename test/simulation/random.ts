@@ -2,7 +2,7 @@
  * Chance from a seed: one stream a name, so that what one actor draws moves no other. The generator is sfc32, the seed of a
  * stream is SHA-256 of its name; both are the same on every machine.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 export interface Draw {
   /** 32 bits. */
@@ -16,7 +16,7 @@ export interface Draw {
 }
 
 export function makeDraw(name: string): Draw {
-  const seed = createHash("sha256").update(name).digest();
+  const seed = hash("sha256", name, "buffer");
   let [a, b, c, counter] = [seed.readUInt32LE(0), seed.readUInt32LE(4), seed.readUInt32LE(8), seed.readUInt32LE(12) | 1];
   const word = (): number => {
     const t = (((a + b) >>> 0) + counter) >>> 0;

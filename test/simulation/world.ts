@@ -2,7 +2,7 @@
  * One world in one process from one plan: real handsets, gates and host on simulated machines, with one virtual clock. The
  * trace is the SHA-256 of everything that happened; the same plan and the same code give the same trace.
  */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { makeAttacker, type Attacker } from "./attacker.js";
 import { watchSeals } from "./crypto.js";
 import { copyOfPages } from "./pages.js";
@@ -70,17 +70,20 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
   const utc = (): number => begins + schedule.nowUs / 1e6;
   const desk = makeDesk(plan.faults, (kind, actor) => { if (names.includes(kind)) pairs.happened(kind, ...placesOf(world, actor)); });
   const pairs = makePairs(() => schedule.nowUs, () => !desk.quiet);
-  const hash = createHash("sha256");
+  const trace = createHash("sha256");
+  let unhashed = "";
+  const digested = (): void => { trace.update(unhashed); unhashed = ""; };
   const last: string[] = [];
   const note = (actor: string, what: string, detail: string): void => {
     const line = `${(schedule.nowUs / 1000).toFixed(3)} ${actor} ${what} ${detail}`;
-    hash.update(line + "\n");
+    unhashed += line + "\n";
+    if (unhashed.length > 16_384) digested();
     last.push(line);
     world.hear?.(line);
     if (last.length > lastMost) last.shift();
   };
   const world: { -readonly [K in keyof World]: World[K] } = {
-    plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, hostBehindSeconds: 0, draw, note, last: () => [...last], digest: () => hash.copy().digest("hex"),
+    plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, hostBehindSeconds: 0, draw, note, last: () => [...last], digest: () => { digested(); return trace.copy().digest("hex"); },
     host: await startHostActor({ schedule, utc: () => utc() - hostBehind(), draw: draw("host"), ...host }),
     post: (from: string, type: number, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, type, bytes, withinMs, answered),
     letThrough: (gate: GateActor, receipt: Receipt) => letThrough(world, gate, receipt),
@@ -103,7 +106,7 @@ export function addGate(world: World, index: number, kind: GateKind, stolen = fa
     name, medium: kind.medium, schedule: world.schedule, desk: world.desk, attacker: world.attacker,
     heard: (direction, bytes) => {
       world.attacker.record(bytes);
-      world.note(`${name}/${direction}`, "says", createHash("sha256").update(bytes).digest("hex").slice(0, 16));
+      world.note(`${name}/${direction}`, "says", hash("sha256", bytes, "hex").slice(0, 16));
       world.oracle.onLine(gate, direction, bytes);
     },
     leaves: (end) => { for (const h of world.handsets) if (h.meeting?.gate === gate && (end === undefined || h.meeting.end === end)) h.meeting.leaveAtUs = world.schedule.nowUs; for (const h of world.handsets) if (h.meeting?.gate === gate) h.meeting.end.onReadable?.(); },
