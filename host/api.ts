@@ -9,6 +9,7 @@ import { rekeyGroup } from "./groups.js";
 import { importList, type ImportFormat } from "./import.js";
 import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
+import { orderRoutes } from "./orders/api.js";
 import { addMember, reopenMember, revokeHandset, userIdOrWrong } from "./people.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct, type Sale } from "./products.js";
 import { declareLost, readTerminal, restoreTerminal, revokeTerminal, suspendTerminal } from "./suspension.js";
@@ -50,6 +51,7 @@ function listed<T extends keyof Tables & string>(path: string, summary: string, 
 }
 
 export const routes: Route[] = [
+  ...orderRoutes,
   { method: "post", path: "/api/merchants", summary: "Add or rename a merchant", body: object(["merchant", "name"], { merchant: word, name: text }), run: (c, { body }) => addMerchant(c, body as { merchant: string; name: string }) },
   listed("/api/merchants", "Merchants", "merchant", "merchant_id", ["merchant_id", "name"]),
   { method: "post", path: "/api/issuers", summary: "Add or rename an issuer", body: object(["issuer", "name"], { issuer: word, name: text }), run: (c, { body }) => addIssuer(c, body as { issuer: string; name: string }) },

@@ -6,6 +6,7 @@ import type { Database, Tx } from "./database.js";
 import type { KeyStore } from "./keys.js";
 import type { Recording } from "./ledger.js";
 import type { Machine } from "./machine.js";
+import type { Processor } from "./payment/processor.js";
 import type { Queue } from "./people.js";
 
 export interface Context extends Machine {
@@ -13,6 +14,8 @@ export interface Context extends Machine {
   readonly keys: KeyStore;
   /** Passwords that are being hashed or wait for it. */
   readonly hashing: Queue;
+  /** Who moves money outside, by name. */
+  readonly processors: ReadonlyMap<string, Processor>;
 }
 
 /** Something an operator or device asked for that cannot be: what happened and what to do. `status` is HTTP's. */

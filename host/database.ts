@@ -10,14 +10,18 @@ import { join } from "node:path";
 import { Kysely, sql } from "kysely";
 import { migrations, type LedgerTables, type Migration } from "./schema.js";
 import { moreMigrations, type MoreTables } from "./schema-directory.js";
+import { orderMigrations, type OrderTables } from "./schema-orders.js";
 import { isConflict, sqliteDialect } from "./sqlite.js";
 import { assert } from "../protocol/assert.js";
 
-export interface Tables extends LedgerTables, MoreTables {}
+export interface Tables extends LedgerTables, MoreTables, OrderTables {}
 /** Outside a transaction: reading. */
 export type Database = Kysely<Tables>;
 /** Inside one; nothing else may be awaited in it. */
 export type Tx = Kysely<Tables>;
+
+/** Every step of the schema. */
+export const allMigrations: readonly Migration[] = [...migrations, ...moreMigrations, ...orderMigrations];
 
 const triesMax = 8;
 
@@ -28,7 +32,7 @@ export const inMemory = ":memory:";
 export async function openDatabase(folder: string): Promise<Database> {
   if (folder !== inMemory) await mkdir(folder, { recursive: true, mode: 0o700 });
   const db: Database = new Kysely<Tables>({ dialect: await sqliteDialect(folder === inMemory ? inMemory : join(folder, "kaisatsu.db")) });
-  await migrate(db, [...migrations, ...moreMigrations]);
+  await migrate(db, allMigrations);
   return db;
 }
 

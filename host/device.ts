@@ -4,20 +4,23 @@
  * number with other content is an incident.
  */
 import { isBoardEnvelope, takeBoardEnvelope } from "./boards.js";
-import { newScalar, nextNumber, noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context.js";
+import { noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context.js";
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
 import { certificateFor, checkable, compareRecord, takeBatch } from "./intake.js";
 import { regrant } from "./grants.js";
 import { redeem } from "./invitations.js";
+import { openLetter, sealTo, type Letter } from "./letter.js";
+import { briefTypes, isAboutOrders, prepareOrderLetter } from "./orders/door.js";
+import { noteDelivered } from "./orders/pick-up.js";
 import { enrolHandset } from "./people.js";
-import { deliver, offersFor } from "./products.js";
+import { deliver, offersFor, type Keeper } from "./products.js";
 import { refreshValue } from "./refresh.js";
 import { revocations } from "./suspension.js";
 import { newsFor } from "./status.js";
 import { learnCertificate, renew, type TerminalRow } from "./terminals.js";
 import { certificateId } from "../protocol/wire/certificate.js";
-import { decodeMessage, encodeMessage, openEnvelope, readEnvelope, sealEnvelope, verifyMessage, type Message } from "../protocol/wire/envelope.js";
+import { decodeMessage, verifyMessage, type Message } from "../protocol/wire/envelope.js";
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
 import * as handsetLetters from "../protocol/wire/handset-letters.js";
 import * as w from "../protocol/wire/sync.js";
@@ -43,7 +46,7 @@ export type Admit = (kid: string, type: number) => boolean;
 /** Answers the envelope for the sender, or undefined: say nothing but 400. */
 export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count, admit: Admit = () => true): Promise<Uint8Array | undefined> {
   if (isBoardEnvelope(bytes)) return await takeBoardEnvelope(c, bytes, count, admit);
-  const letter = open(c, bytes);
+  const letter = openLetter(c, bytes);
   const sender = letter === undefined ? undefined : await senderOf(c, letter);
   const message = letter === undefined || sender === undefined ? undefined : verifyMessage(c.crypto, letter.signed, [{ kid: letter.kid, publicKey: sender.key }], letter.recipient);
   if (sender === undefined) sameWork(c);
@@ -99,17 +102,6 @@ async function relay(c: Context, broker: Broker, sender: Sender, m: Message, let
   return await transact(c.db, (tx) => sealFor(c, tx, letter.kid, sender.agreementKey, m, body));
 }
 
-interface Letter { signed: Uint8Array; kid: Uint8Array; recipient: Uint8Array }
-
-function open(c: Context, bytes: Uint8Array): Letter | undefined {
-  const sealed = readEnvelope(bytes);
-  if (sealed === undefined || toHex(sealed.recipient) !== toHex(c.keys.kid("envelope"))) return undefined;
-  const shared = c.keys.agree("envelope", sealed.ephemeral);
-  const signed = shared === undefined ? undefined : openEnvelope(c.crypto, sealed, c.keys.publicKey("envelope"), shared);
-  const object = signed === undefined ? undefined : decodeSigned(signed);
-  return signed === undefined || object === undefined ? undefined : { signed, kid: object.kid, recipient: sealed.recipient };
-}
-
 async function senderOf(c: Context, letter: Letter): Promise<{ sender: Sender; key: Uint8Array } | undefined> {
   const kid = toHex(letter.kid);
   const t = await c.db.selectFrom("terminal").selectAll().where("identity_kid", "=", kid).executeTakeFirst();
@@ -135,7 +127,7 @@ function isFresh(c: Context, m: Message): boolean {
   return m.quality < 2 || (m.at > c.now() - requestOldSeconds && m.at < c.now() + requestAheadSeconds);
 }
 /** Read again or refused by its age, so a copy of it can do nothing. */
-const brief = new Set<number>([w.messageType.pull, w.messageType.handoverAsk, w.messageType.handoverWait, w.messageType.collect, w.messageType.enrolHandset]);
+const brief = new Set<number>([...briefTypes, w.messageType.pull, w.messageType.handoverAsk, w.messageType.handoverWait, w.messageType.collect, w.messageType.enrolHandset]);
 const isWaiting = (type: number) => type === w.messageType.handoverWait || type === w.messageType.handoverAsk;
 
 /** A signature of the right form that nothing verifies. */
@@ -152,19 +144,14 @@ async function keepLetter(c: Context, tx: Tx, letter: Letter, m: Message, answer
   await tx.insertInto("letter").values({ sender: toHex(letter.kid), sequence: m.sequence, digest: sha256Hex(letter.signed), answer, keep_until: c.now() + days * 86_400 }).execute();
 }
 
-async function sealFor(c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Promise<Uint8Array> {
-  const recipient = keyId(c.crypto, agreementKey);
-  const claims = encodeMessage({
-    recipient, at: c.now(), quality: 3, sequence: await nextNumber(tx, "letter"), type: m.type + w.answerBit, body, answers: { sequence: m.sequence, kid: to }, certificate: undefined,
-  });
-  const signed = c.keys.signed("message", "sender", claims);
-  return sealEnvelope(c.crypto, signed, { ephemeral: newScalar(c), nonce: c.random(12), recipientKey: agreementKey, least: 0 }) ?? none;
-}
+const sealFor = (c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Promise<Uint8Array> =>
+  sealTo(c, tx, agreementKey, m.type + w.answerBit, body, { sequence: m.sequence, kid: to });
 
 // ---- what each type means -------------------------------------------------------------------------------------------------
 
 /** What to do in the letter's transaction; slow work, as hashing a password, is done before it. */
 async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array): Promise<(tx: Tx) => Promise<Uint8Array>> {
+  if (isAboutOrders(m.type)) return await aboutOrders(c, sender, m, kid);
   if (sender.kind === "terminal") return (tx) => fromTerminal(c, tx, sender.row.terminal_id, m);
   if (m.type === w.messageType.enrolHandset) {
     const x = handsetLetters.decodeHandsetEnrolment(m.body);
@@ -172,6 +159,12 @@ async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array):
     return async (tx) => (enrol === undefined ? none : handsetLetters.encodeHandsetEnrolled(await enrol(tx)));
   }
   return (tx) => (sender.userId === "" ? Promise.resolve(none) : fromHandset(c, tx, sender.userId, toHex(kid), m));
+}
+
+/** A suspended terminal orders nothing, as it earns nothing. */
+async function aboutOrders(c: Context, sender: Sender, m: Message, kid: Uint8Array): Promise<(tx: Tx) => Promise<Uint8Array>> {
+  if (sender.kind === "terminal" ? sender.row.suspended !== 0 : sender.userId === "") return () => Promise.resolve(none);
+  return await prepareOrderLetter(c, sender.kind === "terminal" ? { terminal: sender.row.terminal_id } : { handset: toHex(kid), user: sender.userId }, m.type, m.body);
 }
 
 async function handedOver(c: Context, broker: Broker, t: TerminalRow, m: Message): Promise<Uint8Array> {
@@ -194,8 +187,18 @@ async function fromTerminal(c: Context, tx: Tx, terminalId: string, m: Message):
   }
   const renewal = m.type === w.messageType.renew ? w.decodeRenewal(m.body) : undefined;
   if (renewal !== undefined) return await renew(c, tx, t, renewal);
+  if (m.type === w.messageType.collect && handsetLetters.decodeCollect(m.body) === "") return handsetLetters.encodeOffers(await offersFor(tx, { terminal: terminalId }));
+  const keys = m.type === w.messageType.deliver ? handsetLetters.decodeOfferKeys(m.body) : undefined;
+  if (keys !== undefined) return handsetLetters.encodeDelivered(t.suspended === 0 ? await handOut(c, tx, { terminal: terminalId }, null, keys) : []);
   const pull = m.type === w.messageType.pull ? w.decodePull(m.body) : undefined;
   return pull === undefined ? none : await news(c, tx, t, pull);
+}
+
+/** Certified to the keys named for them; what was ordered is delivered with that. */
+async function handOut(c: Context, tx: Tx, keeper: Keeper, handset: string | null, keys: readonly handsetLetters.OfferKey[]): Promise<handsetLetters.Delivered[]> {
+  const delivered = await deliver(c, tx, keeper, handset, keys);
+  await noteDelivered(c, tx, delivered.map((d) => d.valueId));
+  return delivered.map((d) => d.delivered);
 }
 
 async function news(c: Context, tx: Tx, t: TerminalRow, pull: w.Pull): Promise<Uint8Array> {
@@ -232,11 +235,11 @@ async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: M
       const code = handsetLetters.decodeCollect(m.body);
       if (code === undefined) return none;
       if (code !== "") await redeem(c, tx, userId, code);
-      return handsetLetters.encodeOffers(await offersFor(tx, userId));
+      return handsetLetters.encodeOffers(await offersFor(tx, { user: userId }));
     }
     case w.messageType.deliver: {
       const keys = handsetLetters.decodeOfferKeys(m.body);
-      return keys === undefined ? none : handsetLetters.encodeDelivered(await deliver(c, tx, userId, kid, keys));
+      return keys === undefined ? none : handsetLetters.encodeDelivered(await handOut(c, tx, { user: userId }, kid, keys));
     }
     case w.messageType.refresh: {
       const x = handsetLetters.decodeRefresh(m.body);

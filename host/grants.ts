@@ -35,7 +35,8 @@ export async function grantGiven(c: Context, tx: Tx, grantId: string): Promise<G
 /** So many uses of a value go to a new grant of the present epoch, with their part of its price. */
 export async function carveGrant(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, value: Value, uses: number): Promise<void> {
   const [epoch] = await heldEpochs(c, tx, groupNumber);
-  await moveUses(c, tx, v, p, { from: v.value_id, uses, price: round(p.price, uses, p.most), value, epoch: epoch!, isUsed: false });
+  const { price } = await tx.selectFrom("value").select("price").where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
+  await moveUses(c, tx, v, p, { from: v.value_id, uses, price: round(price, uses, p.most), value, epoch: epoch!, isUsed: false });
 }
 
 interface Move { from: string; uses: number; price: number; value: Value; epoch: EpochRow; isUsed: boolean }

@@ -15,6 +15,9 @@ import { takeEnvelope, type Count } from "./device.js";
 import { makeBroker, type Broker } from "./handover.js";
 import { makeKeyStore, openKeyStore } from "./keys.js";
 import { nodeMachine, type Machine } from "./machine.js";
+import { takeNotice, reconcile } from "./orders/processor.js";
+import { workOrders } from "./orders/work.js";
+import type { Processor } from "./payment/processor.js";
 import { makeQueue } from "./people.js";
 import { markRestored } from "./restore.js";
 import { revocations } from "./suspension.js";
@@ -38,16 +41,18 @@ export interface HostOptions {
   restored?: boolean;
   /** What differs from this machine: a clock, say. */
   machine?: Partial<Machine>;
+  /** Payment processors: none but the host's own prepaid values when left out. */
+  processors?: readonly Processor[];
 }
 
 /** A host without its doors: `takeEnvelope`, `claim` and the routes of the API work on it. */
 export interface OpenHost { readonly context: Context; readonly broker: Broker; close(): Promise<void> }
 
-export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine" | "restored">): Promise<OpenHost> {
+export async function openHost(o: Pick<HostOptions, "folder" | "name" | "machine" | "restored" | "processors">): Promise<OpenHost> {
   const machine: Machine = { ...nodeMachine, ...o.machine };
   const name = o.name ?? "kaisatsu";
   const keys = o.folder === inMemory ? makeKeyStore(machine, name) : openKeyStore(machine, o.folder, name);
-  const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue() };
+  const context: Context = { ...machine, db: await openDatabase(o.folder), keys, hashing: makeQueue(), processors: new Map((o.processors ?? []).map((p) => [p.name, p])) };
   if (o.restored === true) await markRestored(context);
   const broker = makeBroker(machine);
   return { context, broker, close: async () => { broker.close(); await context.db.destroy(); } };
@@ -66,13 +71,29 @@ export async function startHost(o: HostOptions): Promise<Host> {
   limitConnections(app);
   deviceDoor(app, context, broker, metrics);
   operatorDoor(app, context, operatorToken);
+  noticeDoor(app, context);
   watching(app, context, metrics);
-  errors(app, o.log ?? ((line) => { process.stderr.write(line + "\n"); }));
+  const log = o.log ?? ((line: string) => { process.stderr.write(line + "\n"); });
+  errors(app, log);
   const url = await app.listen({ port: o.port ?? 0, host: o.address ?? "127.0.0.1" }).catch(async (error: unknown) => { await opened.close(); throw error; });
+  const stopWork = keepWorking(context, log);
   return {
     url, operatorToken, context, provider: context.keys.provider, rootId: toHex(context.keys.kid("root")),
-    close: async () => { broker.close(); await app.close(); await opened.close(); },
+    close: async () => { broker.close(); await stopWork(); await app.close(); await opened.close(); },
   };
+}
+
+/** What time does to orders, and what processors still owe an answer to. */
+const workEveryMs = 15_000;
+function keepWorking(c: Context, log: (line: string) => void): () => Promise<void> {
+  let stopped = false, running: Promise<void> = Promise.resolve(), cancel = (): void => undefined;
+  const again = (): void => { if (!stopped) cancel = c.after(workEveryMs, () => { running = turn(); }); };
+  const turn = async (): Promise<void> => {
+    try { await workOrders(c); await reconcile(c); } catch (error) { log(`orders: ${String(error)}`); }
+    again();
+  };
+  again();
+  return async () => { stopped = true; cancel(); await running; };
 }
 
 const newToken = (m: Machine): string => Buffer.from(m.random(24)).toString("base64url");
@@ -138,6 +159,22 @@ function deviceDoor(app: FastifyInstance, c: Context, broker: Broker, metrics: M
 }
 
 const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** Notices of payment processors, believed for their signature alone: the bytes as they came. */
+function noticeDoor(app: FastifyInstance, c: Context): void {
+  void app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: noticeBytesMost }, (_request, body, parsed) => parsed(null, body));
+    scope.post("/payment/:name", { bodyLimit: noticeBytesMost }, async (request, reply) => {
+      const { name } = request.params as { name: string };
+      const signature = request.headers["stripe-signature"] ?? request.headers["signature"];
+      const taken = request.body instanceof Buffer && typeof signature === "string" && (await takeNotice(c, name, new Uint8Array(request.body), signature));
+      return taken ? await reply.code(200).send({ taken: true }) : await sayNothing(reply);
+    });
+    done();
+  });
+}
+const noticeBytesMost = 256 * 1024;
 
 // ---- operators ----------------------------------------------------------------------------------------------------------------
 

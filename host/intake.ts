@@ -12,7 +12,7 @@ import { isOutage } from "./sqlite.js";
 import { setStatuses } from "./status.js";
 import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
-import { closeThrough, expireUnfinished, handOver, recordUse, reverseUse, type Use } from "./use.js";
+import { closeThrough, expireUnfinished, handOver, openSuperseded, recordUse, reverseUse, type Use } from "./use.js";
 import { fromBytes4 } from "../protocol/session/transcript.js";
 import { beaconToSign } from "../protocol/session/oneway.js";
 import { copy, join } from "../protocol/wire/bytes.js";
@@ -159,13 +159,14 @@ async function settleEntry(c: Context, tx: Tx, t: TerminalRow, e: Entry): Promis
 // ---- finished records -----------------------------------------------------------------------------------------------------
 
 /** A record whose evidence has been checked. `maker` is the terminal that made the receipt. */
-interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: IssuedRow; product: ProductRow; ledgerId: string }
+interface Proven { receipt: Receipt; bytes: Uint8Array; maker: string; value: IssuedRow; product: ProductRow; ledgerId: string; /** By a former holder, after he had handed it on. */ superseded: boolean }
 
 async function settleFinished(c: Context, tx: Tx, t: TerminalRow, e: FinishedEntry): Promise<string | undefined> {
   const found = e.profile === "A" ? await provenA(c, tx, e.record) : await provenB(c, tx, t, e.record);
   if (found === undefined || typeof found === "string") return found;
   const use: Use = { ...useOf(c, found, await merchantOf(tx, found.maker), "journal", e.record), finisher: t.terminal_id };
   const answer = await recordUse(tx, use, recordingAt(c.now()));
+  if (found.superseded) await openSuperseded(tx, use.useId, recordingAt(c.now()));
   return typeof answer === "object" && "incident" in answer ? "the record contradicts an earlier one" : undefined;
 }
 
@@ -214,16 +215,29 @@ async function provenValue(
 ): Promise<Proven | string> {
   const grant = await tx.selectFrom("board_grant").select(["value_id", "uses"]).where("grant_id", "=", ledgerId).executeTakeFirst();
   const value = await tx.selectFrom("issued").selectAll().where("value_id", "=", grant?.value_id ?? ledgerId).executeTakeFirst();
-  if (value === undefined || value.holder_key === null) return "the value was never issued";
+  const holder = value === undefined ? undefined : await holderOf(tx, value, receipt, (key) => c.crypto.verify(key, acknowledgementToSign(c.crypto, bytes), acknowledgement));
+  if (value === undefined || holder === undefined) return "the value was never issued";
   const product = await tx.selectFrom("product").selectAll().where("product_id", "=", value.product_id).executeTakeFirstOrThrow();
-  if (!c.crypto.verify(fromHex(value.holder_key), acknowledgementToSign(c.crypto, bytes), acknowledgement)) return "the value's key did not agree to this receipt";
+  if (holder === "nobody") return "the value's key did not agree to this receipt";
   if (receipt.kind !== receiptKind.use) return "only a use is finished by a terminal";
   if (certificate !== undefined && !certificate.kinds.includes(product.kind)) return "the terminal was not certified for this kind";
   if (certificate !== undefined && product.unit === unit.money && receipt.amount > certificate.most) return "the amount is above the terminal's certificate";
   const most = grant?.uses ?? product.most - (value.grant_id === null ? 0 : product.grant_uses);
   const takesNothing = receipt.amount < 1 && receipt.action !== action.exit;
   if (takesNothing || receipt.after < receipt.amount || receipt.after > most) return "the running total does not fit the value";
-  return { receipt, bytes, maker, value, product, ledgerId };
+  return { receipt, bytes, maker, value, product, ledgerId, superseded: holder === "superseded" };
+}
+
+/**
+ * Whose key agreed: the holder's of now, or a former one's, whose receipts are good up to the state in which he handed the value on
+ * and a double use beyond it (P18). Undefined for a value that nobody ever held.
+ */
+async function holderOf(tx: Tx, value: IssuedRow, receipt: Receipt, agreed: (key: Uint8Array) => boolean): Promise<"now" | "before" | "superseded" | "nobody" | undefined> {
+  const former = await tx.selectFrom("owner_step").select(["holder_key", "counter"]).where("value_id", "=", value.value_id).orderBy("owner_sequence", "desc").execute();
+  if (value.holder_key === null && former.length === 0) return undefined;
+  if (value.holder_key !== null && agreed(fromHex(value.holder_key))) return "now";
+  const his = former.find((x) => agreed(fromHex(x.holder_key)));
+  return his === undefined ? "nobody" : receipt.counter <= his.counter ? "before" : "superseded";
 }
 
 export async function certificateFor(tx: Tx, id: Uint8Array): Promise<{ terminalId: string; decoded: TerminalCertificate } | undefined> {

@@ -116,22 +116,36 @@ export async function issueOne(c: Context, tx: Tx, sale: Sale): Promise<Issued> 
     return { valueId: known.value_id, isNew: false, ...(known.held === 1 && { invitation: await invite(c, tx, sale.user) }) };
   }
   const isHeld = await isStranger(tx, sale);
-  const p = await tx.selectFrom("product").selectAll().where("product_id", "=", sale.product).executeTakeFirst();
-  if (p === undefined) throw new Wrong("product_unknown", `There is no product ${sale.product}: add it first.`, 404);
+  const p = await productOrWrong(tx, sale.product);
+  const order = orderOf(sale.reference);
+  const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, order, { at: c.now(), quality: 3, recorded: recordingAt(c.now()) });
+  const valueId = await issueValue(c, tx, p, { user: sale.user, reference: sale.reference, name: sale.name ?? p.name, from, ...(sale.paid === "desk" && { order }), price: p.price, held: isHeld, place: "" });
+  return { valueId, isNew: true, ...(isHeld && { invitation: await invite(c, tx, sale.user) }) };
+}
+
+export async function productOrWrong(tx: Tx, product: string): Promise<ProductRow> {
+  const p = await tx.selectFrom("product").selectAll().where("product_id", "=", product).executeTakeFirst();
+  if (p === undefined) throw new Wrong("product_unknown", `There is no product ${product}: add it first.`, 404);
+  return p;
+}
+
+/** A value about to be issued: for whom, where its money is, at what price (a bundle's part has a share), and where it waits. */
+export interface Issuing { user: string; reference: string; name: string; from: string; order?: string; price: number; held: boolean; place: string }
+
+/** Lines 7, 8, 11 and 14: the money becomes owed to its holder. Answers the value's id; its certificate comes with its holder's key. */
+export async function issueValue(c: Context, tx: Tx, p: ProductRow, x: Issuing): Promise<string> {
   const valueId = toHex(c.random(8));
-  const when = { at: c.now(), quality: 3, recorded: recordingAt(c.now()) };
-  const from = sale.paid === "sold" ? `float/${p.issuer_id}` : await paidAtDesk(tx, p, orderOf(sale.reference), when);
   const posted = await issue(tx, {
-    valueId, code: p.unit === unit.money ? "prepaid" : "unearned", currency: p.currency, issuer: p.issuer_id, price: p.price, uses: p.unit === unit.money ? 1 : p.most, merchantShare: p.merchant_share,
-    from, ...(sale.paid === "desk" && { order: orderOf(sale.reference) }),
-  }, when);
+    valueId, code: p.unit === unit.money ? "prepaid" : "unearned", currency: p.currency, issuer: p.issuer_id, price: x.price, uses: p.unit === unit.money ? 1 : p.most, merchantShare: p.merchant_share,
+    from: x.from, ...(x.order !== undefined && { order: x.order }),
+  }, { at: c.now(), quality: 3, recorded: recordingAt(c.now()) });
   if (posted !== "posted") throw new Wrong("not_posted", `Value ${valueId} could not be booked.`, 500);
   await tx.insertInto("issued").values({
-    value_id: valueId, offer_id: toHex(c.random(8)), product_id: p.product_id, user_id: sale.user, reference: sale.reference, name: sale.name ?? p.name,
-    status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null, handset: null, held: Number(isHeld),
+    value_id: valueId, offer_id: toHex(c.random(8)), product_id: p.product_id, user_id: x.user, reference: x.reference, name: x.name,
+    status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null, handset: null, held: Number(x.held), place: x.place,
   }).execute();
-  await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${sale.user}`, c.now());
-  return { valueId, isNew: true, ...(isHeld && { invitation: await invite(c, tx, sale.user) }) };
+  await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${x.user}`, c.now());
+  return valueId;
 }
 
 /** Orders in the books have no free text: a reference may hold a name, a slash, anything. */
@@ -162,30 +176,41 @@ async function nextIndex(tx: Tx): Promise<number> {
 /** So many values fit the letter that brings them to a handset (16 KiB); the rest is offered next time. */
 const offersMost = 20;
 
-/** *collect*: what waits for this member and has no key yet; a lost answer is repeated that way. */
-export async function offersFor(tx: Tx, userId: string): Promise<ValueOffer[]> {
+/** Whose values: a member's, waiting for his handset, or those that a terminal keeps. */
+export type Keeper = { user: string } | { terminal: string };
+const ofKeeper = (k: Keeper): { column: "user_id"; is: string; place: string } | { column: "place"; is: string; place: string } =>
+  ("user" in k ? { column: "user_id", is: k.user, place: "" } : { column: "place", is: "terminal " + k.terminal, place: "terminal " + k.terminal });
+
+/** *collect*: what waits for this member or terminal and has no key yet; a lost answer is repeated that way. */
+export async function offersFor(tx: Tx, keeper: Keeper): Promise<ValueOffer[]> {
+  const whose = ofKeeper(keeper);
   const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses"])
-    .where("user_id", "=", userId).where("holder_key", "is", null).where("held", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
+    .where(whose.column, "=", whose.is).where("place", "=", whose.place).where("holder_key", "is", null).where("held", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
   return rows.map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
 }
 
 /** *deliver*: certifies each value to the key named for it. The same key again gets the same bytes; another key gets nothing. */
-export async function deliver(c: Context, tx: Tx, userId: string, handset: string, keys: readonly OfferKey[]): Promise<Delivered[]> {
-  const delivered: Delivered[] = [];
+export async function deliver(c: Context, tx: Tx, keeper: Keeper, handset: string | null, keys: readonly OfferKey[]): Promise<{ valueId: string; delivered: Delivered }[]> {
+  const whose = ofKeeper(keeper);
+  const delivered: { valueId: string; delivered: Delivered }[] = [];
   for (const k of keys.slice(0, offersMost)) {
-    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where("user_id", "=", userId).where("held", "=", 0).executeTakeFirst();
+    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where(whose.column, "=", whose.is).where("place", "=", whose.place).where("held", "=", 0).executeTakeFirst();
     if (v === undefined || c.crypto.coordinates(k.publicKey) === undefined || (k.keyClass !== 1 && k.keyClass !== 2)) continue;
     if (v.holder_key === null ? v.status !== 0 || (await isTaken(tx, k.publicKey)) : v.holder_key !== toHex(k.publicKey) || v.handset !== handset) continue;
-    const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
-    if (v.holder_key === null) await certifyValue(c, tx, v, p, k, handset);
-    const now = await tx.selectFrom("issued").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow();
-    delivered.push(await deliveredOf(c, tx, now, k.offer));
+    delivered.push({ valueId: v.value_id, delivered: await certify(c, tx, v, k, handset) });
   }
   return delivered;
 }
 
+/** Binds a value to this key, once, and answers it as it is delivered. */
+export async function certify(c: Context, tx: Tx, v: IssuedRow, k: OfferKey, handset: string | null): Promise<Delivered> {
+  const p = await tx.selectFrom("product").selectAll().where("product_id", "=", v.product_id).executeTakeFirstOrThrow();
+  if (v.holder_key === null) await certifyValue(c, tx, v, p, k, handset);
+  return await deliveredOf(c, tx, await tx.selectFrom("issued").selectAll().where("value_id", "=", v.value_id).executeTakeFirstOrThrow(), k.offer);
+}
+
 /** One key, one value. */
-async function isTaken(tx: Tx, publicKey: Uint8Array): Promise<boolean> {
+export async function isTaken(tx: Tx, publicKey: Uint8Array): Promise<boolean> {
   return (await tx.selectFrom("issued").select("value_id").where("holder_key", "=", toHex(publicKey)).executeTakeFirst()) !== undefined;
 }
 
@@ -194,18 +219,18 @@ async function deliveredOf(c: Context, tx: Tx, v: IssuedRow, offer: Uint8Array):
   return { offer, name: v.name, value: new Uint8Array(v.value!), issuerPart: new Uint8Array(v.issuer_part!), ...grant };
 }
 
-async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey, handset: string): Promise<void> {
+async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey, handset: string | null): Promise<void> {
   const part = c.keys.signed("issuer", "issuer " + p.issuer_id, issuerClaims(v, p));
   const value: Value = {
     kind: p.kind, expires: p.valid_until, notBefore: v.issued_at - (v.issued_at % 60), valueId: fromHex(v.value_id), holderKey: k.publicKey, unit: p.unit, most: p.most - p.grant_uses,
     currency: p.unit === unit.money ? currencyNumber(p.currency) : undefined, zones: JSON.parse(p.zones) as number[], rule: encodeRule(JSON.parse(p.rule) as number[][]),
-    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: 0, flags: p.flags | (k.keyClass << 3), statusIndex: v.status_index, issuerPart: digest16(c.crypto, part),
+    offline: JSON.parse(p.offline) as Value["offline"], ownerSequence: v.owner_sequence, flags: p.flags | (k.keyClass << 3), statusIndex: v.status_index, issuerPart: digest16(c.crypto, part),
   };
   const claims = encodeValue(value);
   const kid = c.keys.shortKid("values");
   const bytes = encodeSignedClaims(kid, claims, c.keys.sign("values", valueToSign(kid, claims)));
   await tx.updateTable("issued").set({ holder_key: toHex(k.publicKey), value: bytes, issuer_part: part, handset }).where("value_id", "=", v.value_id).execute();
-  if (p.grant_uses > 0) await carveGrant(c, tx, v, p, value, p.grant_uses);
+  if (p.grant_uses > 0 && v.grant_id === null) await carveGrant(c, tx, v, p, value, p.grant_uses);
 }
 
 /** The issuer's own word on the value: id, what it is, for whom it was made out. It stays on the handset until asked for. */

@@ -45,6 +45,10 @@ export interface IssuedTable {
   issued_at: number; holder_key: string | null; value: Uint8Array | null; issuer_part: Uint8Array | null; grant_id: string | null; grant_bytes: Uint8Array | null;
   /** The handset it was delivered to. `held`: until an invitation is shown. */
   handset: string | null; held: number;
+  /** Where it waits or lives: empty for its member's handset, `terminal {id}`, `custody`, `shop`. */
+  place: Generated<string>;
+  /** How often it was handed on (P18). */
+  owner_sequence: Generated<number>;
 }
 export interface HostReceiptTable { digest: string; value_id: string; counter: number; receipt: Uint8Array; signature: Uint8Array }
 export interface StatusDeltaTable { number: number; bytes: Uint8Array }

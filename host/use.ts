@@ -118,6 +118,22 @@ export async function expireUse(tx: Tx, useId: string, recorded: Recording): Pro
   return "lapsed";
 }
 
+/** A use by a copy that a former holder kept (`money.md` §5): a case by itself, whatever its counter. */
+export async function openSuperseded(tx: Tx, useId: string, recorded: Recording): Promise<void> {
+  const use = await readUse(tx, useId);
+  if (use === undefined || use.case_id !== null) return;
+  await openCase(tx, use, use, recorded);
+  await retryWaiting(tx, use.value_id, recorded);
+}
+
+/** Gives up a reservation at once: a payment of an order that nobody acknowledged and that was cancelled (line 16). */
+export async function voidUse(tx: Tx, useId: string, recorded: Recording): Promise<void> {
+  const use = await readUse(tx, useId);
+  if (use?.state !== "pending" && use?.state !== "waiting") return;
+  await lapse(tx, use, "void", recorded);
+  await retryWaiting(tx, use.value_id, recorded);
+}
+
 /** Everything that waits for this value, tried again until nothing moves: called whenever a fact about it arrives. */
 export async function retryWaiting(tx: Tx, valueId: string, recorded: Recording): Promise<void> {
   for (let moved = true; moved;) {

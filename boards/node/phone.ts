@@ -9,7 +9,7 @@ import { openFileStore, type FileStore } from "./file-store.js";
 import { openKeys } from "./keys.js";
 import { random } from "./machine.js";
 import { HostRefused, postEnvelope, readProvider } from "./network.js";
-import type { Keys } from "../../runtime/board.js";
+import type { Clock, Keys } from "../../runtime/board.js";
 import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import { readAnswer, writeLetter, type Correspondent } from "../../runtime/sync/letters.js";
@@ -21,11 +21,12 @@ import { hex } from "../../protocol/wire/bytes.js";
 import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
 import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals } from "../../protocol/wire/handset-letters.js";
+import { encodeReceived } from "../../protocol/wire/order-letters.js";
 import { messageType } from "../../protocol/wire/sync.js";
 
 export interface Phone {
   readonly folder: string; readonly host: string; readonly user: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
-  readonly who: Correspondent; readonly clock: ReturnType<typeof makeClock>; readonly random: typeof random; readonly crypto: typeof crypto;
+  readonly who: Correspondent; readonly clock: Clock; readonly random: typeof random; readonly crypto: typeof crypto;
 }
 
 /** Two pages of 1 MiB hold some thousand values with their receipts. */
@@ -34,7 +35,7 @@ const pages = { pageBytes: 1 << 20, pages: 2 };
 const softwareKeys = 2;
 
 /** Opens an enrolled handset. Throws a `BoardError` that says to enrol when it is none. */
-export function openPhone(folder: string): Phone {
+export function openPhone(folder: string, clock: Clock = makeClock()): Phone {
   if (!existsSync(join(folder, "wallet"))) throw notEnrolled(folder);
   const store = openFileStore(join(folder, "wallet"), pages);
   try {
@@ -43,7 +44,7 @@ export function openPhone(folder: string): Phone {
     const decoded = trust === undefined ? undefined : decodeTrust(crypto, trust);
     const host = readCell(cells, "host");
     if (decoded === undefined || host === undefined) throw notEnrolled(folder);
-    return phoneOf(folder, Buffer.from(host).toString("utf8"), Buffer.from(readCell(cells, "user") ?? []).toString("utf8"), cells, store, decoded);
+    return phoneOf(folder, Buffer.from(host).toString("utf8"), Buffer.from(readCell(cells, "user") ?? []).toString("utf8"), cells, store, decoded, clock);
   } catch (error) {
     store.close();
     throw error;
@@ -63,14 +64,14 @@ export function isPhone(folder: string): boolean {
   }
 }
 
-function phoneOf(folder: string, host: string, user: string, cells: Cells, store: FileStore, trust: Trust): Phone {
+function phoneOf(folder: string, host: string, user: string, cells: Cells, store: FileStore, trust: Trust, clock: Clock): Phone {
   const keys = openKeys(join(folder, "keys.json"), crypto);
   const next = Number(Buffer.from(readCell(cells, "sequence") ?? []).toString("utf8") || "0");
   const who: Correspondent = {
     crypto, keys, random, trust, signer: "device", openers: ["device agreement"], next, ceiling: next,
     reserve: (ceiling) => writeCell(cells, "sequence", new Uint8Array(Buffer.from(String(ceiling)))),
   };
-  return { folder, host, user, cells, store, keys, trust, wallet: openWallet(cells), who, clock: makeClock(), random, crypto };
+  return { folder, host, user, cells, store, keys, trust, wallet: openWallet(cells), who, clock, random, crypto };
 }
 
 /** Posts one letter and answers the body of the host's word. Throws a `BoardError` when there is no answer. */
@@ -88,7 +89,7 @@ export async function talk(p: Phone, type: number, body: Uint8Array): Promise<Ui
  * What shows that an account is ours: consent of a handset it has (for the key id it is given), its recovery code, or the
  * invitation that came with a value. `agrees` sees whom we are about to trust before the password leaves this machine.
  */
-export interface EnrolmentProof { consent?: (kid: Uint8Array) => Uint8Array; code?: string; agrees?: (provider: string, rootId: string) => Promise<boolean> }
+export interface EnrolmentProof { consent?: (kid: Uint8Array) => Uint8Array; code?: string; agrees?: (provider: string, rootId: string) => Promise<boolean>; /** This machine's when left out. */ clock?: Clock }
 
 /**
  * Enrols a new handset: trust in the provider, its own keys, an account. Answers the recovery code, shown once, empty when
@@ -103,7 +104,7 @@ export async function enrolPhone(folder: string, host: string, user: string, pas
     const trust = makeTrust(crypto, page.provider, page.root, page.spareRoot);
     for (const role of page.roles) takeObject(trust, role);
     if (newestOf(trust, "envelope") === undefined) throw boardFault("broken", `The host at ${host} shows keys that its own root did not sign: do not use it, and tell its operator.`);
-    const phone = phoneOf(folder, host, user, cells, store, trust);
+    const phone = phoneOf(folder, host, user, cells, store, trust, proof.clock ?? makeClock());
     const signingKey = phone.keys.publicKey("device") ?? phone.keys.make("device")!;
     const agreementKey = phone.keys.publicKey("device agreement") ?? phone.keys.make("device agreement")!;
     const body = await talk(phone, messageType.enrolHandset, encodeHandsetEnrolment({ user, password, phone: phoneNumber, signingKey, agreementKey, keyClass: softwareKeys, consent: proof.consent?.(keyId(crypto, signingKey)) ?? new Uint8Array(0), code: proof.code ?? "" }));
@@ -142,7 +143,8 @@ export async function collect(p: Phone, invitation = ""): Promise<string[]> {
     if (offers === undefined || offers.length === 0) return names;
     const taken = takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
     if (taken.length === 0) return names;
-    names.push(...taken);
+    names.push(...taken.map((t) => t.name));
+    await talk(p, messageType.received, encodeReceived(taken.map((t) => t.valueId)));
   }
 }
 

@@ -3,7 +3,9 @@
  * (P8–P10, P14–P19). Sealed and numbered like all letters; their types stand in `sync.ts`.
  */
 import { done, fail, finish, readArray, readBytes, readText, readUint, reader, writeArray, writeBytes, writeInt, writeText, writer, type Reader } from "./cbor.js";
+import { copy, utf8 } from "./bytes.js";
 import { readOptional, writeOptional } from "./lists.js";
+import type { Crypto } from "../crypto/crypto.js";
 import { readFull, readId, readSome } from "./order.js";
 import { limits } from "../limits.js";
 
@@ -48,19 +50,22 @@ function readMail(r: Reader): Mail {
 
 // ---- gifts: notice, thank (41), thanks (50), claim (43) ------------------------------------------------------------------------------
 
-/** To the recipient: from whom, which parcel of the order, what it is, and the giver's agreement key, so that nobody else reads the thanks. */
-export interface GiftNotice { from: string; parcel: number; agreement: Uint8Array; names: string[] }
+/**
+ * To the recipient: from whom, which parcel of the order (from 1), what it is, and the giver's agreement key, so that nobody else
+ * reads the thanks. `request`: the request number where it is to be picked up (P18), else empty.
+ */
+export interface GiftNotice { from: string; parcel: number; agreement: Uint8Array; request: string; names: string[] }
 export function encodeGiftNotice(x: GiftNotice): Uint8Array {
   const w = writer();
-  writeArray(w, 4); writeText(w, x.from); writeInt(w, x.parcel); writeBytes(w, x.agreement);
+  writeArray(w, 5); writeText(w, x.from); writeInt(w, x.parcel); writeBytes(w, x.agreement); writeText(w, x.request);
   writeArray(w, x.names.length);
   for (const name of x.names) writeText(w, name);
   return finish(w);
 }
 export function decodeGiftNotice(body: Uint8Array): GiftNotice | undefined {
   const r = reader(body);
-  readArray(r, 4);
-  const x = { from: readText(r), parcel: readUint(r), agreement: readBytes(r, 33), names: readSome(r, 1, limits.linesMax * limits.lineCountMax, readText) };
+  readArray(r, 5);
+  const x = { from: readText(r), parcel: readUint(r), agreement: readBytes(r, 33), request: readText(r), names: readSome(r, 1, limits.linesMax * limits.lineCountMax, readText) };
   return done(r) ? x : undefined;
 }
 /**
@@ -184,6 +189,14 @@ export function decodePushed(body: Uint8Array): PushedParcel[] | undefined {
 function readPushed(r: Reader): PushedParcel {
   readArray(r, 5);
   return { number: readUint(r), user: readBytes(r, 16), check: readBytes(r, 16), sealed: readFull(r), until: readUint(r) };
+}
+
+/** How a shop finds a parcel without learning who its recipient is before he comes: both are digests, the second with the number. */
+export function pushedUser(crypto: Crypto, user: string): Uint8Array {
+  return copy(crypto.sha256(utf8("user " + user)), 0, 16);
+}
+export function pushedCheck(crypto: Crypto, user: string, number: string): Uint8Array {
+  return copy(crypto.sha256(utf8("pick up " + number + " " + user)), 0, 16);
 }
 
 // ---- handing on (44) -----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ export const messageType = {
   records: 1, pull: 2, renew: 3, handoverAsk: 4, handoverWait: 5, pullBoard: 6,
   enrolHandset: 16, collect: 17, deliver: 18, refresh: 19, report: 20, regrant: 21,
   order: 32, catalogue: 33, bills: 34, pay: 35, acknowledgePayment: 36, act: 37, received: 38, mail: 39, spareKeys: 40, thank: 41, pickUp: 42, claimGift: 43, handOn: 44,
-  pairing: 45, pushed: 46, handedOut: 47, leaveOffers: 48, identity: 49, thanks: 50,
+  pairing: 45, pushed: 46, leaveOffers: 48, identity: 49, thanks: 50,
 } as const;
 export const answerBit = 128;
 

@@ -24,12 +24,15 @@ export function keysFor(keys: Keys, offers: readonly ValueOffer[], keyClass: num
   return encodeOfferKeys(made);
 }
 
+/** A value that was delivered and is durable here. */
+export interface Taken { name: string; valueId: Uint8Array }
+
 export { decodeOffers };
 
-/** Takes delivered values whose certificate is genuine and names our key. Answers their names. */
-export function takeDelivered(w: WalletState, trust: Trust, keys: Keys, body: Uint8Array): string[] {
+/** Takes delivered values whose certificate is genuine and names our key. Answers what is in the wallet now. */
+export function takeDelivered(w: WalletState, trust: Trust, keys: Keys, body: Uint8Array): Taken[] {
   const list = decodeDelivered(body);
-  const names: string[] = [];
+  const taken: Taken[] = [];
   for (const d of list === undefined ? [] : list) {
     const signed = decodeSignedClaims(d.value);
     const value = signed === undefined ? undefined : decodeValue(signed.claims);
@@ -41,9 +44,9 @@ export function takeDelivered(w: WalletState, trust: Trust, keys: Keys, body: Ui
     if (!genuine || (own === undefined && known === undefined) || hex(own === undefined ? known! : own) !== hex(value.holderKey)) continue;
     if (own !== undefined) keys.rename(name, "value " + hex(value.valueId));
     const grant = d.grant.length === 0 ? undefined : { claims: d.grant, mac: d.grantMac, key: d.grantKey, group: d.group, epoch: d.epoch };
-    if (addValue(w, d.name, signed, d.issuerPart, grant)) names.push(d.name);
+    if (addValue(w, d.name, signed, d.issuerPart, grant)) taken.push({ name: d.name, valueId: value.valueId });
   }
-  return names;
+  return taken;
 }
 
 /** Body of *refresh*: the newest state, for a new base. Undefined for a value that is not here. */
@@ -68,7 +71,9 @@ export function takeRefreshed(w: WalletState, trust: Trust, valueId: Uint8Array,
   if (said.code !== 0) return said.code;
   const receipt = decodeReceipt(said.receipt);
   const before = newest === undefined ? undefined : decodeReceipt(newest.receipt);
-  const follows = receipt !== undefined && receipt.kind === receiptKind.host && receipt.counter === (before === undefined ? 1 : before.counter + 1)
+  // Handed on to us in use: our chain begins with the receipt that the host made for it then.
+  const begins = before === undefined && v.value.ownerSequence > 0 && receipt !== undefined && receipt.kind === receiptKind.host && hex(receipt.valueId) === hex(valueId);
+  const follows = begins || receipt !== undefined && receipt.kind === receiptKind.host && receipt.counter === (before === undefined ? 1 : before.counter + 1)
     && hex(receipt.previous) === hex(digest16(trust.crypto, newest === undefined ? v.signed.claims : newest.receipt));
   if (!follows || !signersFor(trust, "values").some((key) => trust.crypto.verify(key.publicKey, receiptToSign(said.receipt), said.signature))) return -1;
   storeReceipt(w, valueId, said.receipt, said.signature, undefined, "finished");

@@ -32,20 +32,25 @@ export interface Letter { bytes: Uint8Array; sequence: number; type: number }
 /** A sealed letter to the host, or undefined while the host's key or our own is missing. `certificate`: one that the host may not know. */
 export function writeLetter(c: Correspondent, type: number, body: Uint8Array, at: number, quality: number, certificate?: Uint8Array): Letter | undefined {
   const host = newestOf(c.trust, "envelope");
+  return host === undefined ? undefined : sealTo(c, host.kid, host.publicKey, type, body, at, quality, certificate);
+}
+
+/** The same to whoever holds this agreement key: another handset, say. `recipient` is the key's id. */
+export function sealTo(c: Correspondent, recipient: Uint8Array, recipientKey: Uint8Array, type: number, body: Uint8Array, at: number, quality: number, certificate?: Uint8Array): Letter | undefined {
   const own = c.keys.publicKey(c.signer);
-  if (host === undefined || own === undefined) return undefined;
+  if (own === undefined) return undefined;
   if (c.next >= c.ceiling) {
     const ceiling = c.next + sequencesAhead;
     c.reserve(ceiling);
     c.ceiling = ceiling;
   }
   const sequence = c.next++;
-  const claims = encodeMessage({ recipient: host.kid, at: at, quality: quality, sequence: sequence, type: type, body: body, answers: undefined, certificate: certificate });
+  const claims = encodeMessage({ recipient: recipient, at: at, quality: quality, sequence: sequence, type: type, body: body, answers: undefined, certificate: certificate });
   const kid = keyId(c.crypto, own);
   const signature = c.keys.sign(c.signer, objectToSign("message", kid, claims));
   if (signature === undefined) return undefined;
   const signed = encodeSigned("message", kid, claims, signature, false);
-  const bytes = sealEnvelope(c.crypto, signed, { ephemeral: freshScalar(c, signed), nonce: c.random.fill(12), recipientKey: host.publicKey, least: 0 });
+  const bytes = sealEnvelope(c.crypto, signed, { ephemeral: freshScalar(c, signed), nonce: c.random.fill(12), recipientKey: recipientKey, least: 0 });
   return bytes === undefined ? undefined : { bytes: bytes, sequence: sequence, type: type };
 }
 

@@ -45,6 +45,8 @@ export interface WalletValue {
   receipts: KeptReceipt[];
   grantReceipts: KeptReceipt[];
   showCertificate: boolean;
+  /** To whom it was handed on (P18); empty while it is ours. Durable before the deed leaves, and never shown again. */
+  given: string;
 }
 
 export interface WalletState { readonly cells: Cells; values: WalletValue[]; /** Chosen for the next tap; undefined: the first that fits. */ chosen: Uint8Array | undefined; intent: number; profile: "A" | "B" | undefined }
@@ -73,9 +75,11 @@ function orEmpty(bytes: Uint8Array | undefined): Uint8Array {
 export function addValue(w: WalletState, name: string, signed: SignedClaims, issuerPart: Uint8Array, grant: Grant | undefined): boolean {
   const value = decodeValue(signed.claims);
   if (value === undefined) return false;
-  if (valueOf(w, value.valueId) !== undefined) return true;
+  const held = valueOf(w, value.valueId);
+  if (held !== undefined && held.value.ownerSequence >= value.ownerSequence) return true;
+  if (held !== undefined) { comeBack(w, held, name, signed, issuerPart); return true; }
   if (w.values.length >= limits.listItemsMax) throw boardFault("full", "The wallet is full: remove values that have ended.");
-  const kept: WalletValue = { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: [], grantReceipts: [], showCertificate: false };
+  const kept: WalletValue = { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: [], grantReceipts: [], showCertificate: false, given: "" };
   keep(w, kept);
   const list = writer();
   writeArray(list, w.values.length + 1);
@@ -84,6 +88,27 @@ export function addValue(w: WalletState, name: string, signed: SignedClaims, iss
   writeCell(w.cells, "values", finish(list));
   w.values.push(kept);
   return true;
+}
+
+/** A value that was handed on is ours again, under a later owner step: nothing of the old one counts. */
+function comeBack(w: WalletState, held: WalletValue, name: string, signed: SignedClaims, issuerPart: Uint8Array): void {
+  held.name = name;
+  held.signed = signed;
+  held.value = decodeValue(signed.claims)!;
+  held.issuerPart = issuerPart;
+  held.grant = undefined;
+  held.receipts = [];
+  held.grantReceipts = [];
+  held.showCertificate = false;
+  held.given = "";
+  keep(w, held);
+}
+
+/** Hands a value on, or takes that back when it came to nothing; durable when this returns. */
+export function setGiven(w: WalletState, v: WalletValue, to: string): void {
+  const before = v.given;
+  v.given = to;
+  try { keep(w, v); } catch (error) { v.given = before; throw error; }
 }
 
 export function valueOf(w: WalletState, valueId: Uint8Array): WalletValue | undefined {
@@ -197,7 +222,7 @@ function choose(w: WalletState, hello: Hello): Held | undefined {
   let best: WalletValue | undefined;
   for (const v of w.values) {
     const chosen = w.chosen === undefined || equal(w.chosen, v.value.valueId);
-    if (chosen && hello.want.kinds.indexOf(v.value.kind) >= 0 && (best === undefined || isBetter(v, best, hello, wantsB))) best = v;
+    if (chosen && v.given === "" && hello.want.kinds.indexOf(v.value.kind) >= 0 && (best === undefined || isBetter(v, best, hello, wantsB))) best = v;
   }
   if (best === undefined) return undefined;
   if (wantsB && hasGrant(best, hello)) return heldGrant(best, w.intent);
@@ -244,7 +269,7 @@ function heldGrant(v: WalletValue, wanted: number): Held | undefined {
 
 function keep(w: WalletState, v: WalletValue): void {
   const out = writer();
-  writeArray(out, 7);
+  writeArray(out, 8);
   writeText(out, v.name);
   writeBytes(out, encodeSignedClaims(v.signed.kid, v.signed.claims, v.signed.signature));
   writeBytes(out, v.issuerPart);
@@ -256,6 +281,7 @@ function keep(w: WalletState, v: WalletValue): void {
   }
   writeReceipts(out, v.receipts);
   writeReceipts(out, v.grantReceipts);
+  writeText(out, v.given);
   writeCell(w.cells, "value " + hex(v.value.valueId), finish(out));
 }
 
@@ -273,7 +299,7 @@ function writeReceipts(w: Writer, list: readonly KeptReceipt[]): void {
 
 function decodeKept(bytes: Uint8Array): WalletValue | undefined {
   const r = reader(bytes);
-  readArray(r, 7);
+  readArray(r, 8);
   const name = readText(r);
   const signed = decodeSignedClaims(readBytes(r));
   const issuerPart = readBytes(r);
@@ -285,9 +311,10 @@ function decodeKept(bytes: Uint8Array): WalletValue | undefined {
   }
   const receipts = readList(r, readKept);
   const grantReceipts = readList(r, readKept);
+  const given = readText(r);
   const value = signed === undefined ? undefined : decodeValue(signed.claims);
   if (!done(r) || signed === undefined || value === undefined) return undefined;
-  return { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: receipts, grantReceipts: grantReceipts, showCertificate: shows };
+  return { name: name, signed: signed, value: value, issuerPart: issuerPart, grant: grant, receipts: receipts, grantReceipts: grantReceipts, showCertificate: shows, given: given };
 }
 
 function readKept(r: Reader): KeptReceipt {

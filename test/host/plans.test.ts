@@ -4,9 +4,7 @@
  */
 import { Kysely, sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { migrate, type Tables } from "../../host/database.js";
-import { migrations } from "../../host/schema.js";
-import { moreMigrations } from "../../host/schema-directory.js";
+import { allMigrations, migrate, type Tables } from "../../host/database.js";
 import { sqliteDialect } from "../../host/sqlite.js";
 import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as w from "../../protocol/wire/sync.js";
@@ -17,7 +15,7 @@ const asked = new Set<string>();
 beforeAll(async () => {
   const made = await openWorld();
   const db = new Kysely<Tables>({ dialect: await sqliteDialect(":memory:"), log: (event) => { asked.add(event.query.sql); } });
-  await migrate(db, [...migrations, ...moreMigrations]);
+  await migrate(db, allMigrations);
   await made.context.db.destroy();
   x = { ...made, context: { ...made.context, db } };
 });

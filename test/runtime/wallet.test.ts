@@ -132,7 +132,7 @@ describe("I10: a bound on everything kept", () => {
     const s = sell(w, "ticket");
     const cells = openCells(makeMemoryStore({ pageBytes: 1 << 20, pages: 2 }));
     const wallet = openWallet(cells);
-    for (let i = 0; i < 4096; i++) wallet.values.push({ name: "", signed: s.signed, value: { ...s.value, valueId: new Uint8Array([i >> 8, i & 255, 0, 0, 0, 0, 0, 0]) }, issuerPart: new Uint8Array(0), grant: undefined, receipts: [], grantReceipts: [], showCertificate: false });
+    for (let i = 0; i < 4096; i++) wallet.values.push({ name: "", signed: s.signed, value: { ...s.value, valueId: new Uint8Array([i >> 8, i & 255, 0, 0, 0, 0, 0, 0]) }, issuerPart: new Uint8Array(0), grant: undefined, receipts: [], grantReceipts: [], showCertificate: false, given: "" });
     expect(() => addValue(wallet, "one more", sell(w, "ticket").signed, new Uint8Array(0), undefined)).toThrow(/full/);
   });
 

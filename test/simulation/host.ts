@@ -9,9 +9,7 @@ import type { Schedule } from "./schedule.js";
 import { drained } from "./schedule.js";
 import { CompiledQuery, Kysely, sql, type DatabaseConnection, type Dialect } from "kysely";
 import type { Context } from "../../host/context.js";
-import { inMemory, migrate, openDatabase, type Database, type Tables } from "../../host/database.js";
-import { migrations } from "../../host/schema.js";
-import { moreMigrations } from "../../host/schema-directory.js";
+import { allMigrations, inMemory, migrate, openDatabase, type Database, type Tables } from "../../host/database.js";
 import { sqliteDialect } from "../../host/sqlite.js";
 import { takeEnvelope } from "../../host/device.js";
 import { makeBroker, type Broker } from "../../host/handover.js";
@@ -40,7 +38,7 @@ export async function startHostActor(o: HostOptions): Promise<HostActor> {
     },
   };
   const lent = o.begins === undefined ? undefined : await borrow(o.begins);
-  const context: Context = { ...machine, db: lent?.db ?? await openDatabase(inMemory), keys: o.keys ?? makeKeyStore(machine, "example"), hashing: makeQueue() };
+  const context: Context = { ...machine, db: lent?.db ?? await openDatabase(inMemory), keys: o.keys ?? makeKeyStore(machine, "example"), hashing: makeQueue(), processors: new Map() };
   const broker = makeBroker(machine);
   if (o.dump !== undefined) await restore(context.db, o.dump);
   const host: HostActor = {
@@ -89,7 +87,7 @@ async function borrow(rows: Dump): Promise<Lent> {
   const at = free.findIndex((x) => x.rows === rows);
   if (at >= 0) return free.splice(at, 1)[0]!;
   const db: Database = new Kysely<Tables>({ dialect: nested(await sqliteDialect(inMemory)) });
-  await migrate(db, [...migrations, ...moreMigrations]);
+  await migrate(db, allMigrations);
   await restore(db, rows);
   await sql`begin -- world`.execute(db);
   return { db, rows };
