@@ -19,6 +19,7 @@ import { gate as gateRole } from "../../runtime/role/gate.js";
 import { openSetup } from "../../runtime/setup.js";
 import { adoptKeys, failed, makeSync, nextLetter, slots, takeAnswer, type Slot, type Sync } from "../../runtime/sync/sync.js";
 import { makeTerminal, poll, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
+import type { VerifierSettings } from "../../protocol/session/events.js";
 import type { Medium } from "../../protocol/link/media.js";
 import { messageType } from "../../protocol/wire/sync.js";
 
@@ -159,6 +160,7 @@ export function boot(g: GateActor): void {
   withPower(g, () => {
     const board = boardOf(g);
     const terminal = makeTerminal(board, gateRole, g.medium, openSetup(board));
+    if (g.config.only === "B") withoutA(terminal);
     g.terminal = terminal;
     terminal.onEvent = (e) => heard(g, e);
     adoptKeys(terminal);
@@ -168,6 +170,13 @@ export function boot(g: GateActor): void {
     g.world.oracle.booted(g);
   });
   soon(g);
+}
+
+/** Such a board has the group's keys and nothing that verifies a signature, whatever it is configured for. */
+function withoutA(t: Terminal): void {
+  const keep = (s: VerifierSettings): VerifierSettings => ({ ...s, profiles: s.profiles.filter((p) => p.letter === "B") });
+  let kept = keep(t.verifier.settings);
+  Object.defineProperty(t.verifier, "settings", { get: () => kept, set: (s: VerifierSettings) => { kept = keep(s); } });
 }
 
 /** Power goes now; it comes back by itself after a while unless the world is told otherwise. */

@@ -7,12 +7,13 @@ import { nodeCcm } from "../../protocol/crypto/node/node.js";
 import type { Draw } from "./random.js";
 import type { Schedule } from "./schedule.js";
 import { drained } from "./schedule.js";
+import { through, type StatementLine } from "./statements.js";
 import { CompiledQuery, Kysely, sql, type DatabaseConnection, type Dialect } from "kysely";
 import type { Context } from "../../host/context.js";
 import { allMigrations, inMemory, migrate, openDatabase, type Database, type Tables } from "../../host/database.js";
 import { sqliteDialect } from "../../host/sqlite.js";
 import { takeEnvelope } from "../../host/device.js";
-import { makeBroker, type Broker } from "../../host/handover.js";
+import { makeBroker } from "../../host/handover.js";
 import { makeKeyStore, type KeyStore } from "../../host/keys.js";
 import type { Machine } from "../../host/machine.js";
 import { makeQueue } from "../../host/people.js";
@@ -20,15 +21,18 @@ import { makeQueue } from "../../host/people.js";
 export type Dump = readonly string[];
 
 export interface HostActor {
-  readonly context: Context; readonly broker: Broker;
+  /** The operator's; workers have their own, on the same database. */
+  readonly context: Context;
   down: boolean;
   counted: Record<string, number>;
-  take(bytes: Uint8Array): Promise<Uint8Array | undefined>;
+  take(bytes: Uint8Array, worker: number): Promise<Uint8Array | undefined>;
+  /** Whoever waits for a handover is answered. */
+  hangUp(): void;
   close(): Promise<void>;
 }
 
 /** `begins`: rows to begin with, the same for many worlds; `dump`: rows of this world alone. */
-export interface HostOptions { schedule: Schedule; utc: () => number; draw: Draw; keys?: KeyStore; begins?: Dump; dump?: Dump }
+export interface HostOptions { schedule: Schedule; utc: () => number; draw: Draw; keys?: KeyStore; begins?: Dump; dump?: Dump; workers?: number; line?: (worker: number) => StatementLine | undefined }
 export async function startHostActor(o: HostOptions): Promise<HostActor> {
   const machine: Machine = {
     crypto, ccm: nodeCcm, now: () => Math.floor(o.utc()), random: (length) => o.draw.bytes(length), slowHash: (password, salt) => Promise.resolve(crypto.hmac(salt, new TextEncoder().encode(password))),
@@ -39,13 +43,17 @@ export async function startHostActor(o: HostOptions): Promise<HostActor> {
   };
   const lent = o.begins === undefined ? undefined : await borrow(o.begins);
   const context: Context = { ...machine, db: lent?.db ?? await openDatabase(inMemory), keys: o.keys ?? makeKeyStore(machine, "example"), hashing: makeQueue(), processors: new Map() };
-  const broker = makeBroker(machine);
+  const workers = Array.from({ length: o.workers ?? 1 }, (_, n) => {
+    const line = o.line?.(n);
+    return { context: line === undefined ? context : { ...context, db: through(context.db, line) }, broker: makeBroker(machine) };
+  });
   if (o.dump !== undefined) await restore(context.db, o.dump);
   const host: HostActor = {
-    context, broker, down: false, counted: {},
-    take: (bytes) => takeEnvelope(context, broker, bytes, (result) => { host.counted[result] = (host.counted[result] ?? 0) + 1; }),
+    context, down: false, counted: {},
+    take: (bytes, worker) => takeEnvelope(workers[worker]!.context, workers[worker]!.broker, bytes, (result) => { host.counted[result] = (host.counted[result] ?? 0) + 1; }),
+    hangUp: () => { for (const { broker } of workers) broker.close(); },
     close: async () => {
-      broker.close();
+      host.hangUp();
       await drained();
       await (lent === undefined ? context.db.destroy() : giveBack(lent));
     },

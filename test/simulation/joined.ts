@@ -6,9 +6,11 @@ import type { Action, Config, Kind } from "./plan.js";
 import type { Draw } from "./random.js";
 import type { Reading } from "./model.js";
 import type { World } from "./world.js";
+import { courier } from "./courier.js";
 import { hostClock } from "./host-clock.js";
 import { lost } from "./lost.js";
 import { scanner } from "./scanner.js";
+import { statements, workers } from "./workers.js";
 
 export interface Joining {
   /** In `config.with` of the plans that have it. */
@@ -32,5 +34,5 @@ export interface Joining {
   check?(world: World, r: Reading): void | Promise<void>;
 }
 
-export const joinings: readonly Joining[] = [scanner, lost, hostClock];
+export const joinings: readonly Joining[] = [scanner, lost, hostClock, courier, workers, statements];
 export const joinedIn = (world: World): Joining[] => joinings.filter((j) => world.plan.config.with?.includes(j.name));

@@ -77,6 +77,7 @@ export async function checkEnd(world: World): Promise<void> {
   }
   for (const breach of await checkBooks(db)) fail("I1", `the books break ${breach.check} at ${breach.at}`);
   passages(world, issued, finished, reversed, fail);
+  if (!restored) await listsAgree(world, rows, fail);
 }
 
 export type Rows = <T>(query: string) => Promise<T[]>;
@@ -195,6 +196,18 @@ async function said(rows: Rows, f: Finished): Promise<string> {
   const held = await rows<{ what: string }>(`select i.what from incident i join terminal t on t.terminal_id = i.about where t.name = '${f.gate}' and t.suspended <> 0`);
   if (found === undefined && held.length > 0) return `: its gate is suspended, ${held.map((i) => i.what).join(", ")}`;
   return found === undefined ? "" : `: ${found.what} (amount ${f.receipt.amount}, after ${f.receipt.after}, base ${f.receipt.base})`;
+}
+
+/** Everybody holds the newest list, as the host signed it (I15). A host without its newest numbers gives old ones out again. */
+async function listsAgree(world: World, rows: Rows, fail: Fail): Promise<void> {
+  const settings = new Map((await rows<{ name: string; value: string }>("select name, value from setting where name in ('number status', 'status bits')")).map((r) => [r.name, r.value]));
+  const bits = Buffer.from(settings.get("status bits") ?? "", "base64").toString("hex");
+  for (const g of world.gates) {
+    if (g.gone || g.impersonated || g.terminal === undefined) continue;
+    const { listNumber, statusBits } = g.terminal.setup;
+    if (listNumber !== Number(settings.get("number status"))) fail("I15", `${g.name} holds list ${listNumber}, the newest is ${settings.get("number status")}`);
+    else if (hexOf(statusBits!) !== bits || hexOf(g.terminal.book.statusBits!) !== bits) fail("I15", `${g.name} holds or goes by another list ${listNumber} than the host's`);
+  }
 }
 
 /** Every entry of every gate, once, as it was written (I4, I14). */

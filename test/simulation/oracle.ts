@@ -7,6 +7,7 @@ import { hash } from "node:crypto";
 import { decode } from "cborg";
 import type { GateActor } from "./gate.js";
 import { nameOf, type HandsetActor } from "./handset.js";
+import { isPlanted } from "./statements.js";
 import type { World } from "./world.js";
 import { openCells } from "../../runtime/journal/cells.js";
 import { firstKept, readFrom } from "../../runtime/journal/journal.js";
@@ -102,8 +103,9 @@ export function makeOracle(world: World): Oracle {
     posted: (from, type) => posted(o, world, from, type),
     hostCalled: (answer, heard) => {
       const { host } = world;
+      // Whoever asked hears nothing of a database that failed.
       // A host that was replaced by its backup died with what it was doing.
-      void answer.then((said) => { if (world.host === host) heard(said); }, (error: unknown) => { if (world.host === host) o.threw("host", error); });
+      void answer.then((said) => { if (world.host === host) heard(said); }, (error: unknown) => { if (world.host !== host) return; if (isPlanted(error)) heard(undefined); else o.threw("host", error); });
     },
   };
   return o;

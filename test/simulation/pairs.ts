@@ -12,7 +12,7 @@ import { faultKinds } from "./plan.js";
 export const features: readonly string[] = [
   "profile A", "profile B", "ticket", "coupons", "prepaid", "pass", "exit", "certificate asked for", "certificate known", "resume", "inquire", "handover", "finished elsewhere", "reversal",
   "reopened", "refused by status", "status changed", "new configuration", "renewal", "two handsets", "copied handset", "rolled-back handset", "liar", "refresh", "report", "closed", "reboot", "days pass",
-  "outage", "host restored", "gate's twin", "disk store", "flash store", "no sensor", "no clock", "clock off", "weak random",
+  "outage", "host restored", "gate's twin", "disk store", "flash store", "only profile B", "no sensor", "no clock", "clock off", "weak random",
   ...joinings.flatMap((j) => j.features),
 ];
 

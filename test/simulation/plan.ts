@@ -24,6 +24,8 @@ export interface GateConfig {
   /** A disk unless it says flash. */
   store?: "flash";
   scanner?: boolean;
+  /** A board that verifies no signatures. */
+  only?: "B";
   battery: "good" | "dead"; random: "good" | "repeats" | "constant" | "counts"; driftPpm: number; offsetSeconds: number;
 }
 export interface Config {
@@ -98,6 +100,7 @@ export function drawPlan(seed: number): Plan {
 /** What few worlds have, from a stream of its own: each takes some of it, none all. */
 function widen(draw: Draw, plan: Plan): void {
   if (draw.chance(0.4)) for (const gate of plan.config.gates) if (draw.chance(0.5)) gate.store = "flash";
+  if (draw.chance(0.2)) plan.config.gates[draw.between(2, 3)]!.only = "B";
 }
 
 /** Its actions fall between those that were there. */

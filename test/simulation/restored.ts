@@ -4,8 +4,8 @@
  * the host forgot, is in nobody's hands.
  */
 import type { GateActor } from "./gate.js";
-import { dumpOf, startHostActor, type Dump } from "./host.js";
-import type { World } from "./world.js";
+import { dumpOf, type Dump } from "./host.js";
+import { hostIn, type World } from "./world.js";
 import { transact } from "../../host/database.js";
 import { markRestored } from "../../host/restore.js";
 import { declareLost } from "../../host/suspension.js";
@@ -18,9 +18,9 @@ export async function backUpOrRestore(world: World): Promise<void> {
   world.desk.struck("host_restored", "host");
   world.pairs.begins("host restored");
   const before = world.host;
-  world.host = await startHostActor({ schedule: world.schedule, utc: () => world.utc() - world.hostBehindSeconds, draw: world.draw("host"), keys: before.context.keys, dump });
+  world.host = await hostIn(world, { keys: before.context.keys, dump });
   await markRestored(world.host.context);
-  before.broker.close();
+  before.hangUp();
   await before.close();
 }
 

@@ -53,7 +53,7 @@ export async function runPlan(base: Base, plan: Plan, hear?: (line: string) => v
     o.threw("the simulator", error);
   }
   for (const g of world.gates) { if (g.next !== undefined) g.next.cancelled = true; g.terminal = undefined; }
-  world.host.broker.close();
+  world.host.hangUp();
   await drained();
   await world.host.close();
   // A test runner has timers of its own in this process; `npm run sim` has none.
@@ -263,7 +263,7 @@ async function liveness(world: World): Promise<void> {
     if (h.clone || h.copied || !world.plan.config.handsets.includes(h.index)) continue;
     const reserve = h.wallet.values.find((v) => v.name === "reserve")!;
     // A gate that a thief spoke for is suspended until an operator sorts it out (`trust.md`, anti-cloning): nothing is promised of it.
-    const gate = [0, 1, 2, 3].map((n) => world.gates[(world.plan.seed + h.index + n) % 4]!).find((g) => !g.impersonated && !g.gone);
+    const gate = [0, 1, 2, 3].map((n) => world.gates[(world.plan.seed + h.index + n) % 4]!).find((g) => !g.impersonated && !g.gone && g.config.only !== "B");
     if (gate === undefined) return;
     refresh(world, h, reserve);
     await until(world, 2);

@@ -15,6 +15,7 @@ import { makePairs, names, type Pairs } from "./pairs.js";
 import { makeDesk, type Desk, type Plan } from "./plan.js";
 import { makeDraw, type Draw } from "./random.js";
 import { makeSchedule, type Schedule } from "./schedule.js";
+import { lineOf, workersIn } from "./workers.js";
 import { media, type Medium } from "../../protocol/link/media.js";
 import type { Receipt } from "../../protocol/wire/receipt.js";
 import type { Trust } from "../../runtime/sync/trust.js";
@@ -66,7 +67,6 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
     if (stream === undefined) streams.set(name, (stream = makeDraw(`${plan.seed} ${name}`)));
     return stream;
   };
-  let hostBehind = (): number => 0;
   const utc = (): number => begins + schedule.nowUs / 1e6;
   const desk = makeDesk(plan.faults, (kind, actor) => { if (names.includes(kind)) pairs.happened(kind, ...placesOf(world, actor)); });
   const pairs = makePairs(() => schedule.nowUs, () => !desk.quiet);
@@ -84,18 +84,23 @@ export async function makeWorld(plan: Plan, host: Pick<HostOptions, "keys" | "be
   };
   const world: { -readonly [K in keyof World]: World[K] } = {
     plan, schedule, desk, pairs, attacker: makeAttacker(), gates: [], handsets: [], taps: 0, utc, hostBehindSeconds: 0, draw, note, last: () => [...last], digest: () => { digested(); return trace.copy().digest("hex"); },
-    host: await startHostActor({ schedule, utc: () => utc() - hostBehind(), draw: draw("host"), ...host }),
     post: (from: string, type: number, bytes: Uint8Array, withinMs: number, answered: Answered) => post(world, from, type, bytes, withinMs, answered),
     letThrough: (gate: GateActor, receipt: Receipt) => letThrough(world, gate, receipt),
   } as unknown as World;
-  hostBehind = () => world.hostBehindSeconds;
+  world.host = await hostIn(world, host);
   world.oracle = makeOracle(world);
   watchSeals((key, nonce, aad, plain) => world.oracle.sealed(key, nonce, aad, plain));
   return world;
 }
 
-/** An actor, and the gate before which a handset stands. */
+/** The host of this world, with as many workers as it has. */
+export function hostIn(world: World, more: Pick<HostOptions, "keys" | "begins" | "dump">): Promise<HostActor> {
+  return startHostActor({ schedule: world.schedule, utc: () => world.utc() - world.hostBehindSeconds, draw: world.draw("host"), workers: workersIn(world), line: (n) => lineOf(world, n), ...more });
+}
+
+/** An actor, and the gate before which a handset stands; what befalls the host befalls everybody. */
 export function placesOf(world: World, actor: string): string[] {
+  if (actor === "host" || actor.startsWith("worker")) return [];
   const gate = world.handsets.find((h) => h.name === actor)?.meeting?.gate;
   return gate === undefined ? [actor] : [actor, gate.name];
 }
@@ -114,6 +119,7 @@ export function addGate(world: World, index: number, kind: GateKind, stolen = fa
   const gate = makeGate(world, { name, index, medium: kind.medium, config: world.plan.config.gates[index]!, line, hasSensor: kind.hasSensor, sizes: kind.sizes, stolen });
   world.gates.push(gate);
   world.pairs.begins(gate.config.store === "flash" ? "flash store" : "disk store", name);
+  if (gate.config.only === "B") world.pairs.begins("only profile B", name);
   if (!kind.hasSensor) world.pairs.begins("no sensor", name);
   if (gate.config.random !== "good") world.pairs.begins("weak random", name);
   if (gate.config.driftPpm !== 0 || gate.config.offsetSeconds !== 0) world.pairs.begins("clock off", name);
@@ -158,11 +164,18 @@ function post(world: World, from: string, type: number, bytes: Uint8Array, withi
     answered(answer);
   };
   const timeout = schedule.afterMs(withinMs, () => finish(undefined));
+  const workers = workersIn(world);
+  const toBoth = desk.at(`${from}/workers`);
+  const first = workers === 1 ? 0 : world.draw("workers").below(workers);
   const deliver = (afterMs: number, heard: (answer: Uint8Array | undefined) => void): void => {
     schedule.afterMs(afterMs, () => {
       if (world.host.down) { heard(undefined); return; }
       schedule.settle();
-      world.oracle.hostCalled(world.host.take(new Uint8Array(bytes)), (answer) => schedule.afterMs(delay(), () => heard(answer)));
+      const take = (worker: number): void => world.oracle.hostCalled(world.host.take(new Uint8Array(bytes), worker), (answer) => schedule.afterMs(delay(), () => heard(answer)));
+      take(first);
+      if (toBoth === undefined) return;
+      desk.struck("to_both", from);
+      take(1 - first);
     });
   };
   if (fault?.kind === "request_lost") return;

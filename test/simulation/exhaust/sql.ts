@@ -3,10 +3,10 @@
  * process leaves the work undone whole; a conflict is tried again, within bounds; a commit of unknown fate is settled by
  * asking again, and the repeated letter gets the stored answer. Nothing counts twice (I1, I4, I8).
  */
-import type { KyselyPlugin } from "kysely";
 import type { Result } from "./journal.js";
 import type { Context } from "../../../host/context.js";
-import { transact, type Database } from "../../../host/database.js";
+import { through } from "../statements.js";
+import { transact } from "../../../host/database.js";
 import { takeEnvelope } from "../../../host/device.js";
 import { checkBooks } from "../../../host/invariants.js";
 import { sell } from "../../../host/products.js";
@@ -87,27 +87,6 @@ interface Faults {
   after(text: string): string | undefined;
 }
 const quiet = (): Faults => ({ count: 0, before: () => undefined, after: () => undefined });
-const failure = (code: string): Error => Object.assign(new Error(`planted: ${code}`), { code });
-
-/** The same database through a line on which statements fail. */
-function through(db: Database, line: { faults: Faults }): Database {
-  const texts = new WeakMap<object, string>();
-  const plugin: KyselyPlugin = {
-    transformQuery: ({ node, queryId }) => {
-      const text = node.kind === "RawNode" ? node.sqlFragments.join("?") : node.kind;
-      texts.set(queryId, text);
-      const code = text === "rollback" ? undefined : line.faults.before(++line.faults.count, text);
-      if (code !== undefined) throw failure(code);
-      return node;
-    },
-    transformResult: ({ result, queryId }) => {
-      const code = line.faults.after(texts.get(queryId) ?? "");
-      return code === undefined ? Promise.resolve(result) : Promise.reject(failure(code));
-    },
-  };
-  return db.withPlugin(plugin);
-}
-
 const tables = ["transfer_set", "transfer", "value", "value_use", "double_use_case", "intake", "terminal_closed", "handover", "member", "handset", "terminal", "certificate", "revocation", "issued", "host_receipt",
   "status_delta", "letter", "entry_taken", "incident", "audit", "invitation"] as const;
 /** What stands in the books and registers, as far as it does not hang on what was drawn. */
@@ -125,7 +104,7 @@ async function sceneOf(kind: Kind): Promise<Scene> {
   await h.openShop(x);
   const act = await kind(x);
   const line = { faults: quiet() };
-  const context: Context = { ...x.context, db: through(x.context.db, line) };
+  const context: Context = { ...x.context, db: through(x.context.db, { before: (text) => line.faults.before(++line.faults.count, text), after: (text) => line.faults.after(text) }) };
   return { x, line, run: () => act(context) };
 }
 async function inScene<T>(kind: Kind, work: (s: Scene) => Promise<T>): Promise<T> {

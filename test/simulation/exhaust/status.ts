@@ -113,7 +113,7 @@ export async function run(o: Options): Promise<Found> {
     o.progress?.(i + 1, lists.length);
   }
   for (const g of world.gates) { if (g.next !== undefined) g.next.cancelled = true; }
-  world.host.broker.close();
+  world.host.hangUp();
   await world.host.close();
   return found;
 }
