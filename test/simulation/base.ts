@@ -8,6 +8,7 @@ import { boot, boardOf, type GateActor } from "./gate.js";
 import { reopen, talk, type HandsetActor } from "./handset.js";
 import { dumpOf, type Dump } from "./host.js";
 import type { Plan } from "./plan.js";
+import { bought } from "./scenes.js";
 import { addGate, addHandset, gateKinds, makeWorld, start, type World } from "./world.js";
 import { simCrypto as crypto } from "./crypto.js";
 import type { KeyStore } from "../../host/keys.js";
@@ -31,10 +32,6 @@ export const products: readonly NewProduct[] = [
   product("season", { kind: "pass", most: 1_000_000, price: 40_000, passage: true, offline: { uses: 1_000_000, amount: 1_000_000, days: 60 } }),
   product("mixed", { most: 8, grantUses: 3, undetermined: "refuse" }),
   product("reserve", { most: 6, price: 6001, undetermined: "accept" }),
-];
-/** What each handset holds; the reserve is used by nobody before faults have stopped. */
-const bought: readonly (readonly string[])[] = [
-  ["concert", "ten", "reserve"], ["ten", "card", "reserve"], ["matinee", "card", "season", "reserve"], ["mixed", "concert", "reserve"], ["card", "ten", "reserve"], ["concert", "season", "ten", "reserve"],
 ];
 const takes = [{ kind: "ticket", action: 1, zone: 1 }, { kind: "coupon", action: 1, zone: 1 }, { kind: "pass", action: 1, zone: 1 }, { kind: "card", action: 3, zone: 1 }];
 const terminals: readonly NewTerminal[] = [

@@ -73,7 +73,7 @@ async function bring(world: World, g: GateActor): Promise<void> {
 const points = [0, 1, 2, 3].map((n) => `gate${n}/courier`);
 export const courier: Joining = {
   name: "courier", features: ["status by courier"],
-  faults: ["status_lost", "status_again", "status_late", "status_forged"].map((kind) => ({ kind, points, rate: [0.05, 0.4], among: 40, most: 10 })),
+  faults: ["status_lost", "status_again", "status_late", "status_forged"].map((kind) => ({ kind, points, rate: [0.1, 0.6], among: 40, most: 10 })),
   actions: [{ do: "bring_status", most: 8 }],
   equip: (draw) => draw.chance(0.2),
   act: (world, a) => bring(world, world.gates[a.gate]!),

@@ -30,6 +30,8 @@ export interface HandsetActor {
   copied: boolean;
   /** An older state was put back. */
   rolledBack: boolean;
+  /** The person does not walk through the next time that he may. */
+  dawdles: boolean;
   /** A copy; the person holding it lies. */
   readonly clone: boolean;
   snapshot: Pages | undefined;
@@ -45,7 +47,7 @@ export interface HandsetOptions { name: string; index: number; trust: Trust; key
 export function makeHandsetActor(world: World, o: HandsetOptions): HandsetActor {
   const h = {
     world, name: o.name, index: o.index, store: o.store ?? pagesOf("disk", pages), trust: o.trust, keys: o.keys ?? makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }),
-    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, rolledBack: false, clone: o.clone === true, snapshot: undefined,
+    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, rolledBack: false, dawdles: false, clone: o.clone === true, snapshot: undefined,
   } as unknown as HandsetActor;
   reopen(h);
   return h;
@@ -121,6 +123,7 @@ export function approach(h: HandsetActor, gate: GateActor, v: WalletValue, sayin
   h.meeting = m;
   handset.onEvent = (e) => heard(h, m, e);
   end.onReadable = () => wakeAt(h, m, h.world.schedule.nowUs);
+  h.world.pairs.stands(h.name, gate.name);
   h.world.note(h.name, "approaches", `${gate.name} ${hex(v.value.valueId)} ${saying}`);
   wakeAt(h, m, h.world.schedule.nowUs);
   return true;

@@ -31,6 +31,8 @@ export interface Pairs {
   /** It is so from now on, until `ends`. */
   begins(what: string, ...places: readonly string[]): void;
   ends(what: string, ...places: readonly string[]): void;
+  /** Somebody stands at this place: whatever is at either of the two has met. */
+  stands(who: string, place: string): void;
   /** Pairs that met, as `a + b`. */
   met(): string[];
 }
@@ -61,6 +63,7 @@ export function makePairs(now: () => number, counts: () => boolean): Pairs {
     happened: (what, ...places) => put(what, places, now() + togetherUs),
     begins: (what, ...places) => put(what, places, Infinity),
     ends: (what, ...places) => { for (const place of placesOr(places)) at(place).set(numberOf.get(what)!, now() + togetherUs); },
+    stands: (who, place) => { for (const [what, untilUs] of at(who)) if (untilUs >= now()) meet(what, at(place)); },
     met: () => [...found].map((n) => nameOfPair(names[Math.floor(n / names.length)]!, names[n % names.length]!)),
   };
 }

@@ -5,6 +5,7 @@
  */
 import { joinings, type Joining } from "./joined.js";
 import { makeDraw, type Draw } from "./random.js";
+import { stage } from "./scenes.js";
 
 export interface Action {
   /** Virtual milliseconds from the beginning of the safety phase. */
@@ -14,7 +15,7 @@ export interface Action {
   handset: number; gate: number; arg: number;
 }
 export const actionKinds = [
-  "tap", "pair", "online", "everybody_online", "refresh", "report", "clone", "roll_back", "revoke", "suspend", "configure", "travel", "outage", "restore_host", "steal_key", "reboot", "close",
+  "tap", "pair", "online", "everybody_online", "refresh", "report", "clone", "roll_back", "revoke", "suspend", "configure", "travel", "outage", "restore_host", "steal_key", "reboot", "close", "torn_tap", "dawdle",
 ] as const;
 export type ActionKind = (typeof actionKinds)[number];
 
@@ -91,8 +92,9 @@ export const faultKinds: readonly Kind[] = [...ownKinds, ...joinings.flatMap((j)
 export function drawPlan(seed: number): Plan {
   const draw = makeDraw(`plan ${seed}`);
   const config = drawConfig(draw);
-  const plan = { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config, ownKinds) };
+  const plan = { seed, config, workload: drawWorkload(draw, config), faults: drawFaults(draw, config, ownKinds, 0.3) };
   widen(makeDraw(`wide ${seed}`), plan);
+  stage(makeDraw(`scenes ${seed}`), plan);
   for (const joining of joinings) joinIn(makeDraw(`${joining.name} ${seed}`), plan, joining);
   return plan;
 }
@@ -112,7 +114,7 @@ function joinIn(draw: Draw, plan: Plan, joining: Joining): void {
     at: draw.between(0, ends), do: x.do, handset: draw.pick(plan.config.handsets), gate: draw.below(gatesCount), arg: draw.word(),
   })));
   plan.workload = [...plan.workload, ...more].sort((a, b) => a.at - b.at);
-  plan.faults.push(...drawFaults(draw, plan.config, joining.faults));
+  plan.faults.push(...drawFaults(draw, plan.config, joining.faults, 0.6));
 }
 
 function drawConfig(draw: Draw): Config {
@@ -147,10 +149,10 @@ function drawWorkload(draw: Draw, config: Config): Action[] {
   return actions;
 }
 
-function drawFaults(draw: Draw, config: Config, kinds: readonly Kind[]): Fault[] {
+function drawFaults(draw: Draw, config: Config, kinds: readonly Kind[], share: number): Fault[] {
   const faults: Fault[] = [];
   for (const k of kinds) {
-    if (!draw.chance(0.3)) continue;
+    if (!draw.chance(share)) continue;
     const rate = k.rate[0] * (k.rate[1] / k.rate[0]) ** (draw.below(1000) / 1000);
     for (const point of k.points) {
       if (draw.chance(0.3) || isAbsent(point, config)) continue;

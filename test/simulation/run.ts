@@ -95,6 +95,8 @@ async function act(world: World, a: Action): Promise<void> {
   world.oracle.met[`does ${a.do}`] = (world.oracle.met[`does ${a.do}`] ?? 0) + 1;
   switch (a.do) {
     case "tap": tap(world, copyOrSelf(world, h, a.arg), g, a.arg); break;
+    case "torn_tap": tap(world, h, g, a.arg); if (h.meeting?.gate === g) leaveIn(world, h, world.draw("torn").between(20, 1500)); break;
+    case "dawdle": h.dawdles = true; tap(world, h, g, a.arg); break;
     case "pair": {
       const other = world.handsets[(a.arg >>> 4) % world.handsets.length]!;
       tap(world, h, g, a.arg);
@@ -124,6 +126,12 @@ function outage(world: World, forMs: number): void {
   world.host.down = true;
   world.pairs.begins("outage");
   world.schedule.afterMs(forMs, () => { world.host.down = false; world.pairs.ends("outage"); });
+}
+
+/** He walks away in the middle, whatever stage it is at. */
+function leaveIn(world: World, h: HandsetActor, ms: number): void {
+  const m = h.meeting;
+  world.schedule.afterMs(ms, () => { if (h.meeting === m && !world.desk.quiet) { world.desk.struck("leave", h.meeting!.gate.name); leave(h); } });
 }
 
 /** A copy of this handset taps half the time, where there is one. */

@@ -109,7 +109,7 @@ async function check(world: World, r: Reading): Promise<void> {
 
 export const scanner: Joining = {
   name: "scanner", features: ["code shown", "photograph", "opened by code"],
-  faults: [{ kind: "scratched", points: [0, 1, 2, 3].map((n) => `gate${n}/scanner`), rate: [0.1, 0.5], among: 20, most: 4 }],
+  faults: [{ kind: "scratched", points: [0, 1, 2, 3].map((n) => `gate${n}/scanner`), rate: [0.2, 0.6], among: 20, most: 4 }],
   actions: [{ do: "show_code", most: 12 }],
   prepare: async (world) => {
     const c = world.host.context;

@@ -15,7 +15,7 @@ const actors = [...[0, 1, 2, 3].map((n) => `gate${n}`), ...[0, 1, 2, 3, 4, 5].ma
 
 export const workers: Joining = {
   name: "workers", features: ["two workers"], actions: [],
-  faults: [{ kind: "to_both", points: actors.map((x) => `${x}/workers`), rate: [0.02, 0.4], among: 40, most: 8 }],
+  faults: [{ kind: "to_both", points: actors.map((x) => `${x}/workers`), rate: [0.1, 0.6], among: 40, most: 8 }],
   equip: (draw) => draw.chance(0.2),
   join: (world) => world.pairs.begins("two workers"),
   act: () => undefined,
@@ -24,9 +24,9 @@ export const workers: Joining = {
 export const statements: Joining = {
   name: "statements", features: [], actions: [],
   faults: [
-    { kind: "statement_lost", points: ["worker0/statement", "worker1/statement"], rate: [0.001, 0.02], among: 2000, most: 6 },
-    { kind: "worker_dies", points: ["worker0/statement", "worker1/statement"], rate: [0.001, 0.005], among: 2000, most: 3 },
-    { kind: "commit_unknown", points: ["worker0/commit", "worker1/commit"], rate: [0.01, 0.2], among: 150, most: 6 },
+    { kind: "statement_lost", points: ["worker0/statement", "worker1/statement"], rate: [0.004, 0.05], among: 1000, most: 8 },
+    { kind: "worker_dies", points: ["worker0/statement", "worker1/statement"], rate: [0.003, 0.015], among: 1000, most: 3 },
+    { kind: "commit_unknown", points: ["worker0/commit", "worker1/commit"], rate: [0.02, 0.3], among: 100, most: 6 },
   ],
   equip: (draw) => draw.chance(0.25),
   act: () => undefined,

@@ -135,11 +135,12 @@ export function addHandset(world: World, index: number, trust: Trust, from?: Han
 
 /** Whoever stands there with this value walks through, in a moment; nobody may be there any more. */
 function letThrough(world: World, gate: GateActor, receipt: Receipt): void {
-  const fault = world.desk.at(`${gate.name}/walk`);
-  if (fault !== undefined) world.desk.struck("stays", gate.name);
   const walker = world.handsets.find((h) => h.meeting?.gate === gate && holds(h, receipt.valueId));
+  const stays = world.desk.at(`${gate.name}/walk`) !== undefined || (walker?.dawdles === true && !world.desk.quiet);
+  if (stays) world.desk.struck("stays", gate.name);
   if (walker === undefined) return;
-  world.schedule.afterMs(world.draw("walkers").between(300, 1500), () => walk(walker, gate, nameOf(receipt.valueId, receipt.counter), fault !== undefined));
+  walker.dawdles = false;
+  world.schedule.afterMs(world.draw("walkers").between(300, 1500), () => walk(walker, gate, nameOf(receipt.valueId, receipt.counter), stays));
 }
 
 /** The value itself, or one whose grant has this id. */
