@@ -128,7 +128,7 @@ function faultyStore(g: GateActor, which: "journal" | "cells"): Store {
     const n = store.operations.length + 1;
     if (fault?.kind === "power_cut") {
       store.cutAt(n, fault.arg);
-      try { work(); } catch { g.world.desk.struck("power_cut", g.name); throw new PowerCut(`${g.name}: power went at operation ${n} of its ${which}`); }
+      try { work(); } catch { struckPower(g, which); throw new PowerCut(`${g.name}: power went at operation ${n} of its ${which}`); }
       return;
     }
     // A chip has no cache to lose and no room to run out of.
@@ -146,6 +146,12 @@ function faultyStore(g: GateActor, which: "journal" | "cells"): Store {
     pageBytes: store.pageBytes, pages: store.pages, read: (page, offset, length) => store.read(page, offset, length),
     write: (page, offset, bytes) => guarded(() => store.write(page, offset, bytes)), erase: (page) => guarded(() => store.erase(page)), sync: () => { if (store.kind === "disk") guarded(() => store.sync()); },
   };
+}
+
+function struckPower(g: GateActor, which: "journal" | "cells"): void {
+  const { met } = g.world.oracle;
+  for (const where of [which, g[which].kind]) met[`power_cut on ${where}`] = (met[`power_cut on ${where}`] ?? 0) + 1;
+  g.world.desk.struck("power_cut", g.name);
 }
 
 // ---- power ------------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ export interface HandsetActor {
   rolledBack: boolean;
   /** The person does not walk through the next time that he may. */
   dawdles: boolean;
+  /** The next receipt that it stores is never acknowledged: he walks away in that moment. */
+  tears: boolean;
   /** A copy; the person holding it lies. */
   readonly clone: boolean;
   snapshot: Pages | undefined;
@@ -47,7 +49,7 @@ export interface HandsetOptions { name: string; index: number; trust: Trust; key
 export function makeHandsetActor(world: World, o: HandsetOptions): HandsetActor {
   const h = {
     world, name: o.name, index: o.index, store: o.store ?? pagesOf("disk", pages), trust: o.trust, keys: o.keys ?? makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }),
-    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, rolledBack: false, dawdles: false, clone: o.clone === true, snapshot: undefined,
+    meeting: undefined, passed: new Set<string>(), copied: o.clone === true, rolledBack: false, dawdles: false, tears: false, clone: o.clone === true, snapshot: undefined,
   } as unknown as HandsetActor;
   reopen(h);
   return h;
@@ -173,6 +175,7 @@ function heard(h: HandsetActor, m: Meeting, e: HandsetEvent): void {
   h.world.note(h.name, e.event, "code" in e ? String(e.code) : "outcome" in e ? `${hex(e.valueId)}:${e.counter} ${e.outcome}` : "counter" in e ? String(e.counter) : "");
   h.world.oracle.heardBy(h, e);
   const now = h.world.schedule.nowUs;
+  if (e.event === "stored" && h.tears && !h.world.desk.quiet) { h.tears = false; h.world.desk.struck("leave", h.name); m.gate.line.detach(m.end); m.leaveAtUs = now; return; }
   if (e.event === "confirm") {
     const yes = makeDraw(`${h.name} ${now}`).chance(0.9);
     h.world.schedule.afterMs(700, () => { if (h.meeting === m && m.handset.holder.state === "asking") guard(h, () => { confirm(m.handset, yes); wakeAt(h, m, h.world.schedule.nowUs); }); });

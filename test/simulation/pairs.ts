@@ -33,6 +33,8 @@ export interface Pairs {
   ends(what: string, ...places: readonly string[]): void;
   /** Somebody stands at this place: whatever is at either of the two has met. */
   stands(who: string, place: string): void;
+  /** How often each feature was in use. */
+  readonly used: Record<string, number>;
   /** Pairs that met, as `a + b`. */
   met(): string[];
 }
@@ -41,6 +43,7 @@ export interface Pairs {
 export function makePairs(now: () => number, counts: () => boolean): Pairs {
   const here = new Map<string, Map<number, number>>();
   const found = new Set<number>();
+  const used: Record<string, number> = {};
   const at = (place: string): Map<number, number> => {
     let list = here.get(place);
     if (list === undefined) here.set(place, (list = new Map()));
@@ -55,11 +58,13 @@ export function makePairs(now: () => number, counts: () => boolean): Pairs {
   const put = (what: string, places: readonly string[], untilUs: number): void => {
     const number = numberOf.get(what);
     if (number === undefined) throw new Error(`nobody counts ${what}: add it to the features`);
+    if (number < features.length) used[what] = (used[what] ?? 0) + 1;
     if (places.length === 0) for (const list of here.values()) meet(number, list);
     else for (const place of [...places, everywhere]) meet(number, at(place));
     for (const place of placesOr(places)) at(place).set(number, Math.max(untilUs, at(place).get(number) ?? 0));
   };
   return {
+    used,
     happened: (what, ...places) => put(what, places, now() + togetherUs),
     begins: (what, ...places) => put(what, places, Infinity),
     ends: (what, ...places) => { for (const place of placesOr(places)) at(place).set(numberOf.get(what)!, now() + togetherUs); },

@@ -60,6 +60,7 @@ export async function runPlan(base: Base, plan: Plan, hear?: (line: string) => v
   const timers = process.env["VITEST"] !== undefined ? [] : process.getActiveResourcesInfo().filter((x) => x === "Timeout" || x === "Immediate");
   if (timers.length > 0) o.broken("determinism", `real ${timers.join(", ")} at the end of a run`);
   for (const [result, n] of Object.entries(world.host.counted)) o.met[`envelope ${result}`] = n;
+  Object.assign(o.met, world.pairs.used);
   return { seed: plan.seed, taps: world.taps, trace: world.digest(), violations: o.violations, fired: world.desk.fired, met: o.met, pairs: world.pairs.met(), last: world.last(), events: world.schedule.events };
 }
 
@@ -95,7 +96,7 @@ async function act(world: World, a: Action): Promise<void> {
   world.oracle.met[`does ${a.do}`] = (world.oracle.met[`does ${a.do}`] ?? 0) + 1;
   switch (a.do) {
     case "tap": tap(world, copyOrSelf(world, h, a.arg), g, a.arg); break;
-    case "torn_tap": tap(world, h, g, a.arg); if (h.meeting?.gate === g) leaveIn(world, h, world.draw("torn").between(20, 1500)); break;
+    case "torn_tap": tap(world, h, g, a.arg); if (h.meeting?.gate === g) tear(world, h); break;
     case "dawdle": h.dawdles = true; tap(world, h, g, a.arg); break;
     case "pair": {
       const other = world.handsets[(a.arg >>> 4) % world.handsets.length]!;
@@ -128,10 +129,12 @@ function outage(world: World, forMs: number): void {
   world.schedule.afterMs(forMs, () => { world.host.down = false; world.pairs.ends("outage"); });
 }
 
-/** He walks away in the middle, whatever stage it is at. */
-function leaveIn(world: World, h: HandsetActor, ms: number): void {
+/** He walks away in the middle: before his handset agrees to the receipt it has just stored, or at any moment. */
+function tear(world: World, h: HandsetActor): void {
   const m = h.meeting;
-  world.schedule.afterMs(ms, () => { if (h.meeting === m && !world.desk.quiet) { world.desk.struck("leave", h.meeting!.gate.name); leave(h); } });
+  const ms = world.draw("torn").pick([-1, -1, -1, 40, 120, 400]);
+  h.tears = ms < 0;
+  if (ms >= 0) world.schedule.afterMs(ms, () => { if (h.meeting === m && !world.desk.quiet) { world.desk.struck("leave", h.meeting!.gate.name); leave(h); } });
 }
 
 /** A copy of this handset taps half the time, where there is one. */

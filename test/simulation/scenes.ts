@@ -1,7 +1,7 @@
 /**
  * Scenes: a few actions in a row with the same people, that lead where single throws of dice seldom do: a receipt that another
- * gate finishes, an exit, a gate that opens again after its power came back, a use that is undone. Half of the worlds play some
- * of them in place of half of what would have happened anyway; faults strike in them as everywhere.
+ * gate finishes, an exit, a gate that opens again after its power came back, a use that is undone. Most worlds play
+ * some of them in place of the rest of what would have happened anyway; faults strike in them as everywhere.
  */
 import type { Action, Plan } from "./plan.js";
 import type { Draw } from "./random.js";
@@ -92,20 +92,24 @@ const scenes: Record<string, Scene> = {
   },
 };
 
-/** Plays some of them, between actions of the second half of what was planned. */
+const often: Record<string, number> = { "another gate finishes it": 3, "in and out": 2, "nobody walks through": 2, "power goes while it is open": 2 };
+
+/** Plays some of them behind the first third of what was planned. */
 export function stage(draw: Draw, plan: Plan): void {
-  if (!draw.chance(0.5)) return;
-  const all = Object.values(scenes);
-  const kept = plan.workload.slice(0, Math.ceil(plan.workload.length / 2));
+  if (!draw.chance(0.6)) return;
+  const all = Object.entries(scenes).flatMap(([name, scene]) => Array.from({ length: often[name] ?? 1 }, () => scene));
+  const kept = plan.workload.slice(0, Math.ceil(plan.workload.length / 3));
   const played: Action[] = [];
   let at = kept.at(-1)!.at;
-  for (let n = draw.between(1, 3); n > 0; n--) {
+  for (let n = draw.between(2, 4); n > 0; n--) {
     const scene = draw.pick(all);
     const handset = draw.pick(scene === scenes["in and out"] && plan.config.handsets.some((h) => usableOf(h).includes("season")) ? plan.config.handsets.filter((h) => usableOf(h).includes("season")) : plan.config.handsets);
     const here = draw.below(4);
+    // Gate 3 takes passes out and coupons in, and little else: who goes on elsewhere does so at the others, more often than not.
+    const there = draw.chance(0.8) ? (here + draw.between(1, 2)) % 3 : (here + draw.between(1, 3)) % 4;
     const season = usableOf(handset).indexOf("season");
     const value = scene === scenes["in and out"] && season >= 0 ? season : draw.below(usableOf(handset).length);
-    const cast: Cast = { draw, handset, value, here: scene === scenes["in and out"] ? here % 3 : here, there: (here + draw.between(1, 3)) % 4 };
+    const cast: Cast = { draw, handset, value, here: scene === scenes["in and out"] || draw.chance(0.8) ? here % 3 : here, there };
     at += draw.between(1000, 15_000);
     scene((after, what, more) => { at += after; played.push({ at, do: what, handset, gate: more?.gate ?? cast.here, arg: more?.arg ?? draw.word() }); }, cast);
   }
