@@ -46,7 +46,7 @@ export const configuration = (terminalId: Uint8Array, change: Partial<Configurat
 });
 
 /** A board with this bundle and keys of the mint's group, switched on. */
-export async function firmware(board = "xiao-ble", change: Partial<Configuration> = {}): Promise<Firmware> {
+export async function firmware(board = "xiao-ble", change: Partial<Configuration> = {}, code?: string): Promise<Firmware> {
   const model = modelOf(board)!;
   const random = seeded(11);
   const random32 = (): number => random.below(2 ** 32);
@@ -63,7 +63,7 @@ export async function firmware(board = "xiao-ble", change: Partial<Configuration
   f.engine = makeEngine({ model, chip, random32, world: { onBytes: (_, bytes) => f.toHandset.push(new Uint8Array(bytes)), onPin: (pin, level) => f.pins.push([pin, level]) } });
   f.nowMs = () => f.engine.nowMs;
   f.engine.powerOn();
-  f.engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify((await bundle(board)).code)})`);
+  f.engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify(code ?? (await bundle(board)).code)})`);
   f.engine.powerOff();
   f.engine.powerOn();
   f.toHandset = [];

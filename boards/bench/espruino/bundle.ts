@@ -37,11 +37,11 @@ function withNothing(code: string): string {
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const compiled = existsSync(join(root, "protocol/limits.js")) ? root : join(root, "dist");
 
-/** Builds one. Throws what esbuild says of broken modules. */
-export async function buildBundle(b: Bundle): Promise<Built> {
+/** Builds one; `readable` keeps the names of functions. Throws what esbuild says of broken modules. */
+export async function buildBundle(b: Bundle, readable = false): Promise<Built> {
   const sentences: string[] = [];
   const made = await build({
-    entryPoints: [join(compiled, "boards/espruino", b.entry + ".js")], bundle: true, minify: true, write: false, metafile: true, format: "cjs", external: ["crypto", "Flash", "Storage"], target: "es2015", charset: "ascii",
+    entryPoints: [join(compiled, "boards/espruino", b.entry + ".js")], bundle: true, minifySyntax: true, minifyWhitespace: true, minifyIdentifiers: !readable, write: false, metafile: true, format: "cjs", external: ["crypto", "Flash", "Storage"], target: "es2015", charset: "ascii",
     legalComments: "none", mangleProps: /^/, reserveProps: new RegExp(`^(${keptNames.join("|")})$`),
     plugins: [modulesOf(b, sentences)], logLevel: "silent",
   });

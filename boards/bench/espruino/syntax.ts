@@ -109,13 +109,13 @@ function loopCaptures(tree: Any, bundle: string): string[] {
 }
 
 /** Parameters and variables of a function, of inner blocks too: names that it does not hold from outside. */
-function ownNames(f: Any): Set<string> {
-  const names = new Set((f.params as Any[]).map((p) => p.name as string));
+export function ownNames(f: Node): Set<string> {
+  const names = new Set(((f as Any).params as Any[]).map((p) => p.name as string));
   const walk = (n: Any): void => {
     if (n.type === "VariableDeclaration") for (const name of declared(n)) names.add(name);
     if (n !== f && /Function/.test(n.type)) return;
     for (const value of Object.values(n)) for (const c of Array.isArray(value) ? value : [value]) if (isNode(c)) walk(c);
   };
-  walk(f);
+  walk(f as Any);
   return names;
 }
