@@ -76,7 +76,7 @@ interface Uint8Array {
   fill(byte: number, start?: number, end?: number): Uint8Array;
   indexOf(byte: number, from?: number): number;
 }
-interface Uint8ArrayConstructor { new (length: number): Uint8Array; new (bytes: readonly number[]): Uint8Array }
+interface Uint8ArrayConstructor { new (length: number): Uint8Array; new (bytes: readonly number[] | Uint8Array): Uint8Array }
 declare var Uint8Array: Uint8ArrayConstructor;
 
 interface Math {

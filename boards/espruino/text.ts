@@ -19,3 +19,7 @@ export function hex(bytes: Uint8Array): string {
   for (let i = 0; i < bytes.length; i++) text += (bytes[i]! + 256).toString(16).substring(1);
   return text;
 }
+
+export function same(a: Uint8Array, b: Uint8Array): boolean {
+  return E.toString(a) === E.toString(b);
+}

@@ -13,13 +13,14 @@ import { coherent, provedStep, type Presented, type Proved, type Tap, type Termi
 import { keyOfGrant, mac8, none, outcomeToMac, transcriptB } from "./transcript.js";
 import type { VerifierSettings } from "./events.js";
 
-function peer(bytes: Uint8Array): Uint8Array | undefined {
-  return decodePresentationB(bytes) === undefined ? undefined : none;
+function peer(bytes: Uint8Array, tap: Tap): Uint8Array | undefined {
+  tap.read = decodePresentationB(bytes);
+  return tap.read === undefined ? undefined : none;
 }
 
 /** Until the grant's MAC holds there is no key to protect an answer with. */
 function open(tap: Tap, _shared: Uint8Array, s: VerifierSettings, given: Given): Presented | undefined {
-  const message = decodePresentationB(tap.presentation!)!;
+  const message = tap.read!;
   const group = s.group!;
   tap.transcript = transcriptB(given.crypto, tap.hello, message.nonce);
   const presented = read(message);

@@ -4,6 +4,7 @@
  */
 import type { Want } from "../wire/message.js";
 import { encodeStep } from "../wire/message.js";
+import type { PresentationB } from "../wire/message-b.js";
 import type { Receipt, Reversal } from "../wire/receipt.js";
 import type { BeaconEntry } from "../wire/entry.js";
 import { digest16, type Value } from "../wire/value.js";
@@ -26,6 +27,8 @@ export interface Tap {
   /** Both are undefined until a presentation came. */
   profile: TerminalProfile | undefined;
   presentation: Uint8Array | undefined;
+  /** B: the presentation as it reads. */
+  read: PresentationB | undefined;
   /** True once an answer can be protected: before that only codes 1–5 may be said, in clear. */
   secured: boolean;
   transcript: Uint8Array;
@@ -49,7 +52,7 @@ export interface Tap {
 
 export function newTap(number: number, want: Want, hello: Uint8Array, terminal: Uint8Array, secret: Uint8Array): Tap {
   return {
-    number: number, want: want, hello: hello, terminal: terminal, secret: secret, profile: undefined, presentation: undefined, secured: false,
+    number: number, want: want, hello: hello, terminal: terminal, secret: secret, profile: undefined, presentation: undefined, read: undefined, secured: false,
     transcript: none, channel: undefined, grantKey: none, presented: undefined, receipt: undefined, receiptBytes: none, proof: none, sent: 0,
     heard: undefined, answer: undefined, certificateSent: false, ignored: 0,
   };
@@ -90,7 +93,7 @@ export interface Proved { receipt: Receipt; bytes: Uint8Array; proof: Uint8Array
 export interface TerminalProfile {
   letter: "A" | "B";
   /** Bytes to agree with the certified key; empty where none is needed; undefined: no presentation of this profile. */
-  peer(bytes: Uint8Array): Uint8Array | undefined;
+  peer(bytes: Uint8Array, tap: Tap): Uint8Array | undefined;
   /** Sets up the tap's keys and reads what is shown. */
   open(tap: Tap, shared: Uint8Array, s: VerifierSettings, given: Given): Presented | undefined;
   /** 0, or `bad_message`, `profile_too_weak`, `not_genuine`, `terminal_unknown`. */

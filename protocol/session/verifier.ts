@@ -126,7 +126,7 @@ function presented(v: Verifier, tap: Tap, bytes: Uint8Array, given: Given): Effe
   tap.heard = bytes;
   tap.answer = undefined;
   for (const profile of v.settings.profiles) {
-    const peer = profile.peer(bytes);
+    const peer = profile.peer(bytes, tap);
     if (peer === undefined) continue;
     tap.profile = profile;
     if (peer.length === 0) return opened(v, none, given);

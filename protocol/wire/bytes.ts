@@ -2,7 +2,7 @@
  * Small work on byte strings that every layer needs: join, compare, copy; as text they stand on a page of their own. Written for
  * the smallest machine: no `slice` (Espruino answers a plain array), no TextEncoder.
  */
-export { fromUtf8, hex, keyOf, utf8 } from "./text.js";
+export { fromUtf8, hex, keyOf, same, utf8 } from "./text.js";
 
 /** One byte string after the other. */
 export function join(parts: readonly Uint8Array[]): Uint8Array {
@@ -19,9 +19,7 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
 
 /** A copy of `bytes[start, end)` that shares nothing. */
 export function copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const copied = new Uint8Array(end - start);
-  copied.set(bytes.subarray(start, end));
-  return copied;
+  return new Uint8Array(bytes.subarray(start, end));
 }
 
 /** Equal length and content, in time that depends on the length alone. */

@@ -71,32 +71,30 @@ export function writeBool(w: Writer, yes: boolean): void {
 }
 /** An item that is already encoded. */
 export function writeRaw(w: Writer, bytes: Uint8Array): void {
-  room(w, bytes.length);
+  if (w.at + bytes.length > w.bytes.length) grow(w, bytes.length);
   w.bytes.set(bytes, w.at);
   w.at += bytes.length;
 }
 
 function writeHead(w: Writer, major: number, n: number): void {
   assert(n >= 0 && n <= 9007199254740991 && Math.floor(n) === n, "CBOR integer is safe");
-  room(w, 9);
+  if (w.at + 9 > w.bytes.length) grow(w, 9);
   const top = major << 5;
-  if (n < 24) put(w, top | n);
-  else if (n < 256) { put(w, top | 24); put(w, n); }
-  else if (n < 65536) { put(w, top | 25); put(w, n >> 8); put(w, n & 255); }
-  else if (n < 4294967296) { put(w, top | 26); put32(w, n); }
-  else { put(w, top | 27); put32(w, Math.floor(n / 4294967296)); put32(w, n % 4294967296); }
+  if (n < 24) w.bytes[w.at++] = top | n;
+  else if (n < 256) { w.bytes[w.at++] = top | 24; w.bytes[w.at++] = n; }
+  else {
+    const size = n < 65536 ? 2 : n < 4294967296 ? 4 : 8;
+    w.bytes[w.at] = top | (size === 2 ? 25 : size === 4 ? 26 : 27);
+    let rest = n;
+    for (let at = w.at + size; at > w.at; at--) {
+      w.bytes[at] = rest % 256;
+      rest = Math.floor(rest / 256);
+    }
+    w.at += size + 1;
+  }
 }
 
-function put(w: Writer, byte: number): void {
-  w.bytes[w.at++] = byte;
-}
-
-function put32(w: Writer, n: number): void {
-  put(w, (n >>> 24) & 255); put(w, (n >>> 16) & 255); put(w, (n >>> 8) & 255); put(w, n & 255);
-}
-
-function room(w: Writer, more: number): void {
-  if (w.at + more <= w.bytes.length) return;
+function grow(w: Writer, more: number): void {
   const grown = new Uint8Array(Math.max(w.bytes.length * 2, w.at + more));
   grown.set(w.bytes.subarray(0, w.at));
   w.bytes = grown;
@@ -202,6 +200,7 @@ let argument = 0;
 function head(b: Uint8Array, at: number): number {
   const info = b[at]! & 31;
   if (info < 24) { argument = info; return at + 1; }
+  if (info === 24 && at + 1 < b.length) { argument = b[at + 1]!; return argument < 24 ? -1 : at + 2; }
   if (info > 27) return -1;
   const size = 1 << (info - 24);
   if (at + size >= b.length) return -1;

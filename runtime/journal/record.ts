@@ -9,7 +9,7 @@
  */
 import { boardFault, unitBytes, type Store } from "./store.js";
 import { crc32 } from "../../protocol/link/crc.js";
-import { copy, join } from "../../protocol/wire/bytes.js";
+import { copy, join, same } from "../../protocol/wire/bytes.js";
 
 const magic = 0x4b534a32; // "KSJ2"
 const committed = 0xa55a3cc3;
@@ -82,9 +82,7 @@ export function writeStands(store: Store, page: number): void {
   writeChecked(store, page, headerBytes, stands);
 }
 export function readStands(store: Store, page: number): boolean {
-  const bytes = store.read(page, headerBytes, unitBytes);
-  for (let i = 0; i < unitBytes; i++) if (bytes[i] !== stands[i]) return false;
-  return true;
+  return same(store.read(page, headerBytes, unitBytes), stands);
 }
 const stands = new Uint8Array([0x5a, 0xa5, 0xc3, 0x3c, 0x5a, 0xa5, 0xc3, 0x3c]);
 
@@ -145,8 +143,7 @@ export function isErased(image: Uint8Array, offset: number): boolean {
 /** Writes and reads back: a medium that answers well and did nothing is found before anybody relies on it. */
 export function writeChecked(store: Store, page: number, offset: number, bytes: Uint8Array): void {
   store.write(page, offset, bytes);
-  const there = store.read(page, offset, bytes.length);
-  for (let i = 0; i < bytes.length; i++) if (there[i] !== bytes[i]) throw boardFault("worn", "The storage did not keep what was written: replace it.");
+  if (!same(store.read(page, offset, bytes.length), bytes)) throw boardFault("worn", "The storage did not keep what was written: replace it.");
 }
 
 function put32(bytes: Uint8Array, at: number, n: number): void {
