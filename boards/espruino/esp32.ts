@@ -8,6 +8,7 @@
  *   lights   D18 red, D19 green, D21 blue
  *   sounder  D22, a piezo to ground
  */
+import { ccm } from "./aes.js";
 import { start } from "./start.js";
 import { givenRandom } from "./random.js";
 import { serial } from "../../protocol/link/media.js";
@@ -15,5 +16,5 @@ import { gate } from "../../runtime/role/gate.js";
 
 Serial1.setup(115200, { tx: D17, rx: D16 });
 start({
-  name: "esp32", line: Serial1, medium: serial, relay: D4, relayOn: 1, passage: D5, lights: { red: D18, green: D19, blue: D21, on: 1, sounder: D22 }, dataAddress: 0, random: givenRandom,
+  name: "esp32", line: Serial1, medium: serial, relay: D4, relayOn: 1, passage: D5, lights: { red: D18, green: D19, blue: D21, on: 1, sounder: D22 }, dataAddress: 0, random: givenRandom, ccm: ccm,
 }, gate);

@@ -19,6 +19,8 @@ interface SerialPort {
   setup(baud: number, options: { rx: Pin; tx: Pin; parity?: "even" | "odd" | null }): void;
   /** Takes bytes, arrays of them or text. */
   write(data: Uint8Array): void;
+  /** The console moves here. */
+  setConsole(): void;
   on(event: "data", heard: (text: string) => void): void;
 }
 declare const Serial1: SerialPort;

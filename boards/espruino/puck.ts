@@ -7,11 +7,12 @@
  *   sounder  D28, a piezo to ground
  *   button   BTN held at a start opens the console for a new program, which erases the keys first
  */
+import { ccm } from "./aes.js";
 import { start, hardwareRandom } from "./start.js";
 import { ble } from "../../protocol/link/media.js";
 import { gate } from "../../runtime/role/gate.js";
 
 start({
   name: "puck", line: Bluetooth, medium: ble, relay: D1, relayOn: 1, passage: D2, lights: { red: LED1, green: LED2, blue: LED3, on: 1, sounder: D28 }, dataAddress: 0,
-  random: hardwareRandom,
+  random: hardwareRandom, ccm: ccm,
 }, gate);

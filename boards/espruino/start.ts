@@ -6,12 +6,17 @@ import { crypto } from "./crypto.js";
 import { openFlash } from "./flash.js";
 import { openLine } from "./line.js";
 import { input, output, panel, type Lights } from "./pins.js";
-import { openBoardSetup } from "../../runtime/board-setup.js";
+import { openBoardSetup, takePackage } from "../../runtime/board-setup.js";
 import type { Board } from "../../runtime/board.js";
 import type { Role } from "../../runtime/role/role.js";
-import { makeTerminal, poll, type AnyTerminal } from "../../runtime/terminal.js";
+import { hearService, isService, makeService } from "../../runtime/service.js";
+import { makeBooks } from "../../runtime/sync/board-books.js";
+import { makeBoardSync } from "../../runtime/sync/board-sync.js";
+import { makeTerminal, poll, takeSetup, type AnyTerminal } from "../../runtime/terminal.js";
 import type { Medium } from "../../protocol/link/media.js";
+import type { Ccm } from "../../protocol/crypto/ccm.js";
 import { profileB } from "../../protocol/session/profile-b.js";
+import { feature } from "../../protocol/wire/provision.js";
 
 /** What differs from board to board. */
 export interface Page {
@@ -27,6 +32,8 @@ export interface Page {
   readonly dataAddress: number;
   /** Unforeseeable bytes; boards whose own source is `rand()` have none until one is given to them. */
   random(length: number): Uint8Array;
+  /** Seals its letters; a board without AES only authenticates them. */
+  readonly ccm: Ccm | undefined;
 }
 
 /** The hardware's own source, four bytes at a draw. */
@@ -43,6 +50,9 @@ const watchdogSeconds = 30;
 
 let terminal: AnyTerminal;
 let timer = 0;
+/** Signed time, and when it was said. */
+let setAt = 0;
+let setMs = 0;
 
 /** Something happened or is due: look once, and come back in time. */
 function look(): void {
@@ -60,6 +70,15 @@ function lookSoon(): void {
 function monotonicMs(): number {
   return Math.floor(getTime() * 1000);
 }
+/** Counted on from the time that the host said last in this boot: signed within a day, then set. */
+function utc(): { at: number; quality: 0 | 2 | 3 } {
+  const passed = Math.floor((monotonicMs() - setMs) / 1000);
+  return setAt === 0 ? { at: 0, quality: 0 } : { at: setAt + passed, quality: passed < 86400 ? 3 : 2 };
+}
+function onTime(at: number): void {
+  setAt = at;
+  setMs = monotonicMs();
+}
 
 /** Starts this board in its role. */
 export function start(page: Page, role: Role): void {
@@ -69,9 +88,25 @@ export function start(page: Page, role: Role): void {
   const board = {
     name: page.name, link: openLine(page.line), scanner: undefined, relay: output(page.relay, page.relayOn),
     passage: page.passage === undefined ? undefined : input(page.passage, 1, lookSoon), panel: panel(page.lights),
-    clock: { monotonicMs: monotonicMs, utc: () => ({ at: 0, quality: 0 }) }, random: { fill: page.random }, crypto: crypto, store: flash.store, cells: flash.cells,
+    clock: { monotonicMs: monotonicMs, utc: utc }, random: { fill: page.random }, crypto: crypto, store: flash.store, cells: flash.cells,
   } as unknown as Board;
   board.link.onReadable = lookSoon;
-  terminal = makeTerminal(board, role, page.medium, openBoardSetup(board, [profileB]));
+  const setup = openBoardSetup(board, [profileB]);
+  terminal = makeTerminal(board, role, page.medium, setup);
+  const books = makeBooks(terminal, setup, onTime);
+  const sync = () => makeBoardSync(crypto, page.ccm, books, setup.terminalId, setup.master, setup.generation, setup.sequenceCeiling);
+  const service = makeService(crypto, {
+    random: page.random, openConsole: () => page.line.setConsole(),
+    install: (given) => {
+      takePackage(setup, given);
+      takeSetup(terminal);
+      return sync();
+    },
+  }, {
+    model: page.name + " gate", chip: E.toUint8Array(process.env.SERIAL), software: version, program: 0, features: (page.ccm === undefined ? 0 : feature.aes) | feature.random, terminal: setup.terminalId,
+  }, setup.terminalId.length > 0 ? sync() : undefined);
+  terminal.besides = (message) => (isService(message) ? hearService(service, message) : undefined);
   look();
 }
+
+const version = "0.1.0";

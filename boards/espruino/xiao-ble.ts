@@ -7,6 +7,7 @@
  *   lights   LED1 red, LED2 green, LED3 blue, lit when low
  *   sounder  D28, a piezo to ground
  */
+import { ccm } from "./aes.js";
 import { start, hardwareRandom } from "./start.js";
 import { serial } from "../../protocol/link/media.js";
 import { gate } from "../../runtime/role/gate.js";
@@ -15,5 +16,5 @@ Serial1.setup(115200, { tx: D43, rx: D44 });
 start({
   name: "xiao-ble", line: Serial1, medium: serial, relay: D2, relayOn: 1, passage: D3, lights: { red: LED1, green: LED2, blue: LED3, on: 0, sounder: D28 },
   // Files lie outside the memory map; the last pages of that flash are never reached by files.
-  dataAddress: 0x601f8000, random: hardwareRandom,
+  dataAddress: 0x601f8000, random: hardwareRandom, ccm: ccm,
 }, gate);

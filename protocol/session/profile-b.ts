@@ -109,6 +109,6 @@ function nonce(secret: Uint8Array): Uint8Array | undefined {
 
 export const profileB: TerminalProfile = {
   letter: "B", peer: peer, open: open, genuine: genuine, toSign: toSign, mac: mac, grantedMessage: grantedMessage,
-  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record, name: name, nonce: nonce, isUnpaid: () => false, certificate: () => undefined,
+  refusedMessage: refusedMessage, outcomeMessage: outcomeMessage, evidence: evidence, madeBy: madeBy, record: record, name: name, nonce: nonce, isUnpaid: (s) => s.group === undefined, certificate: () => undefined,
   beacon: undefined,
 };

@@ -113,7 +113,7 @@ export interface TerminalProfile {
   name(s: VerifierSettings, crypto: Crypto): Uint8Array;
   /** The nonce of a hello that this profile leads; undefined: greet nobody with this secret. */
   nonce(secret: Uint8Array, crypto: Crypto): Uint8Array | undefined;
-  /** By our own clock nobody would pay for so much taken now. Asked at the greeting, and again for each receipt: the clock may have been set in between. */
+  /** By our own clock nobody would pay for so much taken now, or without keys nothing could be taken. Asked at the greeting, and again for each receipt: the clock may have been set in between. */
   isUnpaid(s: VerifierSettings, amount: number, given: Given): boolean;
   /** The certificate that a handset may ask for. */
   certificate(s: VerifierSettings): Uint8Array | undefined;

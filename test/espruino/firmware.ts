@@ -2,7 +2,7 @@
  * The finished bundle on the stand-in engine, provisioned, and a handset on its line: bytes both ways, the link machine at the
  * handset's end, the same holder as everywhere. Time moves only as the dialogue asks.
  */
-import { ask, hear, makeMint, type Hand, type Mint } from "../session/core.js";
+import { ask, hear, makeMint, start, type Hand, type Mint } from "../session/core.js";
 import { seeded } from "../published.js";
 import { buildBundle, bundleOf, type Built } from "../../boards/bench/espruino/bundle.js";
 import { makeEngine, type Engine } from "../../boards/bench/espruino/engine.js";
@@ -11,14 +11,15 @@ import { modelOf } from "../../boards/bench/espruino/models.js";
 import { nodeCrypto } from "../../protocol/crypto/node/node.js";
 import { makeLink, poll, receive, send, wake, type Link } from "../../protocol/link/link.js";
 import { serial } from "../../protocol/link/media.js";
-import { encodeGroupKeys } from "../../protocol/wire/group-keys.js";
 import { encodeConfiguration, type Configuration } from "../../protocol/wire/trust.js";
 import { hex, utf8 } from "../../protocol/wire/bytes.js";
-import { openCells, writeCell } from "../../runtime/journal/cells.js";
+import type { Board } from "../../runtime/board.js";
+import { openBoardSetup, takePackage } from "../../runtime/board-setup.js";
 import type { Store } from "../../runtime/journal/store.js";
-import { keepNumbers, type Kept } from "../../runtime/kept.js";
+import { keepStatus } from "../../runtime/kept.js";
 
 export const dataAddress = 0x601f8000;
+export const master = new Uint8Array(32).fill(5);
 const built = new Map<string, Promise<Built>>();
 export function bundle(board: string): Promise<Built> {
   if (!built.has(board)) built.set(board, buildBundle(bundleOf(board, "gate")!));
@@ -53,12 +54,9 @@ export async function firmware(board = "xiao-ble", change: Partial<Configuration
   const chip = makeChip(model, () => random32() / 2 ** 32);
   const mint = makeMint(nodeCrypto);
   const terminalId = nodeCrypto.sha256(utf8("board")).slice(0, 8);
-  const cells = openCells(pagesOf(chip, dataAddress + 3 * chip.pageBytes, 2));
-  writeCell(cells, "terminal", terminalId);
-  writeCell(cells, "group", encodeGroupKeys(mint.group));
-  writeCell(cells, "configuration", encodeConfiguration(configuration(terminalId, change)));
-  keepNumbers({ cells, pulledAt: 1_700_000_000, timeFloor: 1_700_000_000, confirmed: 0, sequenceCeiling: 0, renewalCounter: 0 } as unknown as Kept);
-  writeCell(cells, "status", new Uint8Array([0x82, 1, 0x44, 0, 0, 0, 0]));
+  const setup = openBoardSetup({ cells: pagesOf(chip, dataAddress + 3 * chip.pageBytes, 2) } as unknown as Board, []);
+  takePackage(setup, { terminal: terminalId, generation: 1, master, groups: [mint.group], configuration: encodeConfiguration(configuration(terminalId, change)), at: start });
+  keepStatus(setup, 1, new Uint8Array(64));
   const f = { chip, mint, terminalId, link: makeLink(serial, true), toHandset: [] as Uint8Array[], pins: [] as [string, number][] } as Firmware;
   f.engine = makeEngine({ model, chip, random32, world: { onBytes: (_, bytes) => f.toHandset.push(new Uint8Array(bytes)), onPin: (pin, level) => f.pins.push([pin, level]) } });
   f.nowMs = () => f.engine.nowMs;
@@ -99,4 +97,16 @@ export function restart(f: Firmware): void {
   f.engine.powerOn();
   f.toHandset.splice(0);
   f.engine.advance(100);
+}
+
+/** One question of a courier or a bench, and what the board answers; undefined when it says nothing. */
+export function question(f: Firmware, message: Uint8Array, first: boolean): Uint8Array | undefined {
+  if (first) { f.link = makeLink(serial, true); f.toHandset.splice(0); }
+  send(f.link, message, { first, last: false });
+  for (let i = 0; i < 200; i++) {
+    for (const bytes of poll(f.link, f.nowMs()).output) f.engine.receive("Serial1", bytes);
+    f.engine.advance(10);
+    for (const bytes of f.toHandset.splice(0)) for (const answer of receive(f.link, bytes, f.nowMs()).messages) return answer;
+  }
+  return undefined;
 }
