@@ -31,11 +31,11 @@ export async function setParcel(c: Context, tx: Tx, p: { order_id: string; parce
   await endIfDone(tx, p.order_id, now);
 }
 
-/** Held as long as one is held, paid as long as one waits, delivered when all are, ended when all have. */
+/** Of a paid order: a parcel that was not looked at yet counts as held. Held as long as one is held, paid as long as one waits, delivered when all are, ended when all have. */
 function standingOf(states: readonly number[]): number {
   const open = states.filter((s) => !isEnded(s));
   if (open.length === 0) return orderState.cancelled;
-  return open.includes(orderState.held) ? orderState.held : Math.min(...open);
+  return open.some((s) => s === orderState.held || s === orderState.billed) ? orderState.held : Math.min(...open);
 }
 
 /** Nothing is left to hand out: its account must be at zero from here on. */
