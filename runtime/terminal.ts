@@ -50,6 +50,8 @@ export interface Terminal<S extends Kept = Setup> {
   setup: S;
   /** Something of the setup changed during a tap: it is in force from the next one on. */
   setupWaits: boolean;
+  /** Makes the keys of a certificate that came meanwhile the ones in use: what is signed by them names that certificate, so both change at once. */
+  adopt: (() => void) | undefined;
   journal: Journal;
   book: BookState;
   verifier: Verifier;
@@ -103,7 +105,7 @@ export function makeTerminal<S extends Kept>(board: Board, role: Role, medium: M
   });
   const settings = settingsOf(setup, role, board);
   const t: Terminal<S> = {
-    board: board, role: role, medium: medium, setup: setup, setupWaits: false, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
+    board: board, role: role, medium: medium, setup: setup, setupWaits: false, adopt: undefined, journal: journal, book: book, verifier: makeVerifier(settings), link: makeLink(medium, false),
     wants: [], due: undefined, wantNumber: 0, triedWants: 0, greetAgain: false, lastTap: book.ceiling, marks: [], question: undefined, handoverAnswers: [], confirmed: setup.confirmed,
     lightUntilMs: -1, passageBefore: 0, stages: noStages(), outOfService: "", lastFault: "", tidiedAt: 0, besides: undefined, onEvent: undefined,
   };
@@ -149,6 +151,9 @@ function takeWaiting(t: AnyTerminal): void {
 /** What the setup says is in force from now on. */
 export function takeSetup(t: AnyTerminal): void {
   t.setupWaits = false;
+  const adopt = t.adopt;
+  t.adopt = undefined;
+  if (adopt !== undefined) need(t, adopt);
   t.verifier.settings = settingsOf(t.setup, t.role, t.board);
   t.wants = t.setup.configuration === undefined ? [] : t.role.wants(t.setup.configuration, t.due);
   t.wantNumber = 0;

@@ -307,7 +307,7 @@ function takeRenewed(s: Sync, body: Uint8Array): void {
   setup.renewalCounter++;
   keepNumbers(setup);
   if (!takeCertificate(setup, body)) return;
-  adoptKeys(s.terminal);
+  s.terminal.adopt = () => adoptKeys(s.terminal);
   setupChanged(s.terminal);
 }
 

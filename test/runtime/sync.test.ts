@@ -10,7 +10,8 @@ import { makeFlash } from "../../boards/sim/flash.js";
 import type { SimBoard } from "../../boards/sim/board.js";
 import { equal, hex } from "../../protocol/wire/bytes.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
-import { encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
+import { decodeFinishedA, decodeReceipt, decodeReversal, receiptToSign, reversalToSign } from "../../protocol/wire/receipt.js";
+import { certificateId, encodeTerminalCertificate, terminalToSign } from "../../protocol/wire/certificate.js";
 import { keyId, shortKeyId, signObject } from "../../protocol/wire/signed.js";
 import { refusal } from "../../protocol/refusal.js";
 import { encodeStatusList, status, withStatus } from "../../protocol/wire/trust.js";
@@ -181,6 +182,54 @@ describe("news that come while somebody taps", () => {
     wait(gate, 5000);
     tap(makePhone(w, revoked), gate, { forMs: 500 });
     expect(gate.codes()).toEqual([0, refusal.revoked]);
+  });
+});
+
+describe("a certificate that comes while somebody taps", () => {
+  test.each(["greeted", "answered"])("%s: the tap ends under the old one with its keys, the next begins under the new one with its own", (state) => {
+    const w = makeWorld();
+    const gate = makeStation(w);
+    const host = certifies(gate, makeCorrespondent());
+    host.at = () => w.clock.utc().at;
+    const old = gate.terminal.setup.certificate!;
+    w.clock.setUtc(host.at() + 8 * daySeconds, 2);
+    const sync = syncOf(gate);
+    const phone = makePhone(w, coupons(w, 10));
+    const during: string[] = [];
+    const toTerminal = (bytes: Uint8Array): Uint8Array[] => {
+      if (during.length === 0 && gate.terminal.verifier.state === state) { during.push(state); talk(sync, host, gate); }
+      return [bytes];
+    };
+    tap(phone, gate, { toTerminal, forMs: 500 });
+    expect([during, gate.codes()]).toEqual([[state], [0]]);
+    wait(gate, 5000);
+    tap(phone, gate, { forMs: 500 });
+    const used = gate.terminal.setup.certificate!;
+    expect([gate.codes(), hex(used.decoded.signingKey) === hex(old.decoded.signingKey)]).toEqual([[0, 0], false]);
+    const records = all(gate).map((bytes) => decodeEntry(bytes)!).filter((e) => e.kind === "finished").map((e) => decodeFinishedA(e.record)!);
+    const signed = records.map((r, i) => crypto.verify([old, used][i]!.decoded.signingKey, receiptToSign(r.receipt), r.signature) && equal(decodeReceipt(r.receipt)!.terminal, certificateId(crypto, [old, used][i]!.signed.claims)));
+    expect(signed).toEqual([true, true]);
+  });
+  test("what is undone between two taps is signed by the key of the certificate that it names", () => {
+    const w = makeWorld();
+    const gate = makeStation(w);
+    const host = certifies(gate, makeCorrespondent());
+    host.at = () => w.clock.utc().at;
+    const sync = syncOf(gate);
+    tap(makePhone(w, coupons(w, 10)), gate, { forMs: 500, turns: false });
+    wait(gate, 10_000);
+    talk(sync, host, gate);
+    w.clock.setUtc(host.at() + 8 * daySeconds, 2);
+    const during: string[] = [];
+    const toTerminal = (bytes: Uint8Array): Uint8Array[] => {
+      if (during.length === 0 && gate.terminal.verifier.state === "greeted") { during.push("greeted"); talk(sync, host, gate); return []; }
+      return [bytes];
+    };
+    tap(makePhone(w, coupons(w, 10)), gate, { toTerminal, forMs: 20_000 });
+    wait(gate, 20_000);
+    const undone = all(gate).map((bytes) => decodeEntry(bytes)!).find((e) => e.kind === "reversal")!;
+    const named = gate.terminal.setup.terminals[hex(decodeReversal(undone.reversal)!.terminal)]!;
+    expect([during, crypto.verify(named.certificate!.signingKey, reversalToSign(undone.reversal), undone.proof)]).toEqual([["greeted"], true]);
   });
 });
 
