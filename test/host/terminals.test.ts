@@ -114,6 +114,15 @@ describe("renewal", () => {
     expect(await renew(box, 1, pair)).toEqual(bytes);
     expect(await x.context.db.selectFrom("certificate").selectAll().execute()).toHaveLength(2);
   });
+  test.each([["six days", 6, true], ["eighty days", 80, false]])("the same again %s later, when its answer was lost: a certificate that is still good for as long as any", async (_when, days, isSame) => {
+    const box = await enrolBox(x);
+    const { bytes, pair } = await renewed(box, 1);
+    x.machine.advance(days * 86_400);
+    const again = await renew(box, 1, pair);
+    const { expires, signingKey } = decodeTerminalCertificate(w.decodeSignedClaims(again)!.claims)!;
+    expect([Buffer.from(again).equals(bytes), expires - x.machine.now() >= 7 * 86_400, Buffer.from(signingKey).equals(crypto.publicKey(pair[0]!)!)]).toEqual([isSame, true, true]);
+    expect([await suspended(box), await incidents()]).toEqual([0, []]);
+  });
   test("twice from one counter with other keys, or from an older one, is two boxes: suspended, no more renewals until restored", async () => {
     const box = await enrolBox(x);
     await renewed(box, 1);
