@@ -79,7 +79,7 @@ export const routes: Route[] = [
   {
     method: "post", path: "/api/terminals", summary: "Add a terminal; answers its claim code: one use, 24 hours", run: (c, { body }) => addTerminal(c, body as NewTerminal),
     body: object(["name", "role", "merchant", "zones", "takes"], {
-      name: text, role: { enum: ["gate", "till"] }, merchant: word, zones: { type: "array", maxItems: 16, items: count }, takes: { type: "array", maxItems: 16, items: taken },
+      name: text, role: { enum: ["gate", "till", "meter", "receiver"] }, merchant: word, zones: { type: "array", maxItems: 16, items: count }, takes: { type: "array", maxItems: 16, items: taken },
       tariffs: { type: "array", maxItems: 16, items: object(["kind", "price"], { kind: word, price: count }) }, currency: { type: "string", pattern: "^[A-Z]{3}$" }, most: count,
       profileB: { type: "boolean" }, board: { type: "boolean" }, settings,
     }),

@@ -9,19 +9,20 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Kysely, sql } from "kysely";
 import { migrations, type LedgerTables, type Migration } from "./schema.js";
+import { chargeMigrations, type ChargeTables } from "./charges/schema.js";
 import { moreMigrations, type MoreTables } from "./schema-directory.js";
 import { orderMigrations, type OrderTables } from "./schema-orders.js";
 import { isConflict, sqliteDialect } from "./sqlite.js";
 import { assert } from "../protocol/assert.js";
 
-export interface Tables extends LedgerTables, MoreTables, OrderTables {}
+export interface Tables extends LedgerTables, MoreTables, OrderTables, ChargeTables {}
 /** Outside a transaction: reading. */
 export type Database = Kysely<Tables>;
 /** Inside one; nothing else may be awaited in it. */
 export type Tx = Kysely<Tables>;
 
 /** Every step of the schema. */
-export const allMigrations: readonly Migration[] = [...migrations, ...moreMigrations, ...orderMigrations];
+export const allMigrations: readonly Migration[] = [...migrations, ...moreMigrations, ...orderMigrations, ...chargeMigrations];
 
 const triesMax = 8;
 

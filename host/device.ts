@@ -8,6 +8,8 @@ import { noteIncident, sha256Hex, toHex, fromHex, type Context } from "./context
 import { transact, type Tx } from "./database.js";
 import type { Broker } from "./handover.js";
 import { certificateFor, checkable, compareRecord, takeBatch } from "./intake.js";
+import { isStatement, takeStatement } from "./charges/intake.js";
+import { acknowledgeSettling, owedBy, settle } from "./charges/settle.js";
 import { regrant } from "./grants.js";
 import { redeem } from "./invitations.js";
 import { openLetter, sealTo, type Letter } from "./letter.js";
@@ -23,6 +25,7 @@ import { certificateId } from "../protocol/wire/certificate.js";
 import { decodeMessage, verifyMessage, type Message } from "../protocol/wire/envelope.js";
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
 import * as handsetLetters from "../protocol/wire/handset-letters.js";
+import { decodeSettleAcknowledged, decodeSettling, encodeOwed, encodeSettleAnswer, settleType } from "../protocol/wire/settle.js";
 import * as w from "../protocol/wire/sync.js";
 import { encodeTime } from "../protocol/wire/trust.js";
 
@@ -45,6 +48,7 @@ export type Admit = (kid: string, type: number) => boolean;
 
 /** Answers the envelope for the sender, or undefined: say nothing but 400. */
 export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array, count: Count, admit: Admit = () => true): Promise<Uint8Array | undefined> {
+  if (isStatement(bytes)) return await takeMeter(c, bytes, count);
   if (isBoardEnvelope(bytes)) return await takeBoardEnvelope(c, bytes, count, admit);
   const letter = openLetter(c, bytes);
   const sender = letter === undefined ? undefined : await senderOf(c, letter);
@@ -54,6 +58,14 @@ export async function takeEnvelope(c: Context, broker: Broker, bytes: Uint8Array
   if (!admit(toHex(letter.kid), message.type)) { count("limited"); return undefined; }
   if (isWaiting(message.type)) return await relay(c, broker, sender.sender, message, letter, count);
   return await takeOnce(c, sender.sender, message, letter, count);
+}
+
+/** A meter's statement carries its own proof and no number: what it says counts once, whoever brings it, and is answered anew. */
+async function takeMeter(c: Context, bytes: Uint8Array, count: Count): Promise<Uint8Array | undefined> {
+  const answer = await takeStatement(c, bytes);
+  if (answer === undefined) sameWork(c);
+  count(answer === undefined ? "refused" : "taken");
+  return answer;
 }
 
 /** What the letter asks for, its answer and its number become durable together, or none of them does. */
@@ -127,7 +139,7 @@ function isFresh(c: Context, m: Message): boolean {
   return m.quality < 2 || (m.at > c.now() - requestOldSeconds && m.at < c.now() + requestAheadSeconds);
 }
 /** Read again or refused by its age, so a copy of it can do nothing. */
-const brief = new Set<number>([...briefTypes, w.messageType.pull, w.messageType.handoverAsk, w.messageType.handoverWait, w.messageType.collect, w.messageType.enrolHandset]);
+const brief = new Set<number>([...briefTypes, w.messageType.pull, w.messageType.handoverAsk, w.messageType.handoverWait, w.messageType.collect, w.messageType.enrolHandset, settleType.owed]);
 const isWaiting = (type: number) => type === w.messageType.handoverWait || type === w.messageType.handoverAsk;
 
 /** A signature of the right form that nothing verifies. */
@@ -157,6 +169,11 @@ async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array):
     const x = handsetLetters.decodeHandsetEnrolment(m.body);
     const enrol = x === undefined ? undefined : await enrolHandset(c, x, kid);
     return async (tx) => (enrol === undefined ? none : handsetLetters.encodeHandsetEnrolled(await enrol(tx)));
+  }
+  const settling = m.type === settleType.settle && sender.userId !== "" ? decodeSettling(m.body) : undefined;
+  if (settling !== undefined) {
+    const act = await settle(c, sender.userId, settling);
+    return async (tx) => encodeSettleAnswer(await act(tx));
   }
   return (tx) => (sender.userId === "" ? Promise.resolve(none) : fromHandset(c, tx, sender.userId, toHex(kid), m));
 }
@@ -254,6 +271,11 @@ async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: M
       const states: number[] = [];
       for (const record of list ?? []) states.push(await compareRecord(c, tx, record));
       return handsetLetters.encodeReported(states);
+    }
+    case settleType.owed: return encodeOwed(await owedBy(tx, userId));
+    case settleType.settled: {
+      const x = decodeSettleAcknowledged(m.body);
+      return x === undefined ? none : encodeSettleAnswer(await acknowledgeSettling(c, tx, userId, x));
     }
     default: return none;
   }

@@ -36,12 +36,18 @@ const checks: Readonly<Record<string, string>> = {
   M7: `select u.set_id as at from value_use u where u.charged > 0 and not exists (select 1 from transfer t where t.set_id = u.set_id)
     union select t.set_id from transfer t join account a on a.account = t.debit and a.currency = t.currency
     where a.code in ('prepaid','unearned') and t.phase in ('posted','pending')
-      and t.kind not in ('surrender','expire','resolve','grant')
+      and t.kind not in ('surrender','expire','resolve','grant','stated','settle')
       and not exists (select 1 from transfer r where r.resolves = t.transfer_id and r.phase in ('void','expire'))
       and not exists (select 1 from value_use u where u.set_id = t.set_id)`,
   /** Two proven receipts with one counter have a case. */
   M8: `select value_id as at from value_use where journal = 1 and (acknowledged = 1 or one_way = 1)
     group by value_id, counter having count(distinct digest) > 1 and max(case_id) is null`,
+  /** Charges: what is receivable is what was stated and not settled. */
+  M12: `select c.account as at from (select account, sum(case when settled = 0 then amount else 0 end) as open from charge group by account) c
+    left join (select account, sum(minor) as minor from balance group by account) b using (account) where c.open <> coalesce(b.minor, 0)`,
+  /** An allowance is what its user paid, less what was charged to him and is not open. */
+  M15: `select u.terminal_id||'-'||u.user as at from meter_user u left join balance b on b.account = 'unearned/'||u.terminal_id||'-'||u.user
+    where -coalesce(b.minor, 0) <> u.paid - (u.total - (select coalesce(sum(c.amount), 0) from charge c where c.terminal_id = u.terminal_id and c.user = u.user and c.settled = 0))`,
   /**
    * Client money, processors and float hold all that is owed to others. The days of a shared account are one debt to its
    * owner: a use undone on a later day lowers what the day of the use owes. One owner's debt never covers another's money.
@@ -54,7 +60,7 @@ const checks: Readonly<Record<string, string>> = {
     group by currency having sum(minor) < 0`,
 };
 
-/** Runs one of `M1`–`M8`, `M11`, `M14`. */
+/** Runs one of `M1`–`M8`, `M11`, `M12`, `M14`, `M15`. */
 export async function check(db: Database, id: string): Promise<Breach[]> {
   if (id === "M14") return await checkDigests(db, () => Promise.resolve());
   const { rows } = await sql<{ at: string }>`${sql.raw(checks[id]!)}`.execute(db);

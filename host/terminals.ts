@@ -23,7 +23,7 @@ export const suspension = { none: 0, suspended: 1, revoked: 2 } as const;
 
 /** What an operator says of a new terminal. Amounts in minor units, `currency` in ISO letters. */
 export interface NewTerminal {
-  name: string; role: "gate" | "till"; merchant: string; zones: number[]; takes: Taken[]; tariffs?: { kind: string; price: number }[]; currency?: string; most?: number;
+  name: string; role: "gate" | "till" | "meter" | "receiver"; merchant: string; zones: number[]; takes: Taken[]; tariffs?: { kind: string; price: number }[]; currency?: string; most?: number;
   profileB?: boolean;
   /** A small board without signatures: it gets its keys over its serial line. */
   board?: boolean;
@@ -42,7 +42,8 @@ const claimsMost = 512;
 
 /** Makes a terminal and the code that enrols it: one use, 24 hours. */
 export async function addTerminal(c: Context, x: NewTerminal): Promise<{ terminalId: string; claimCode: string }> {
-  if (x.takes.length === 0) throw new Wrong("takes_nothing", "A terminal must take at least one kind of value.");
+  const charges = x.role === "meter" || x.role === "receiver";
+  if (x.takes.length === 0 && !charges) throw new Wrong("takes_nothing", "A terminal must take at least one kind of value.");
   const id = toHex(c.random(8));
   const code = await transact(c.db, async (tx) => {
     const made = await freshCode(c, tx);
@@ -51,7 +52,7 @@ export async function addTerminal(c: Context, x: NewTerminal): Promise<{ termina
     if (merchant === undefined) throw new Wrong("merchant_unknown", `There is no merchant ${x.merchant}: add it first.`, 404);
     const row = {
       terminal_id: id, name: x.name, role: terminalRole[x.role], zones: JSON.stringify(x.zones), takes: JSON.stringify(x.takes),
-      tariffs: JSON.stringify((x.tariffs ?? []).map((t, i) => ({ id: i + 1, kind: t.kind, price: t.price }))), kinds: JSON.stringify([...new Set(x.takes.map((t) => t.kind))]),
+      tariffs: JSON.stringify((x.tariffs ?? []).map((t, i) => ({ id: i + 1, kind: t.kind, price: t.price }))), kinds: JSON.stringify(x.takes.length === 0 ? ["none"] : [...new Set(x.takes.map((t) => t.kind))]),
       currency: x.currency ?? "EUR", most: x.most ?? 5000, merchant_id: x.merchant, group_number: x.profileB === true || x.board === true ? groupNumber : 0, generation: x.board === true ? 1 : 0,
       settings: JSON.stringify({ ...defaults, ...x.settings }), lookup: read.lookup, claim_secret: c.keys.wrap(read.secret), claim_until: c.now() + claimLifeSeconds,
       configuration: new Uint8Array(0), configuration_number: 0,

@@ -2,6 +2,7 @@
  * Paying through a processor (`money.md` §3 lines 3–6, 16, 19): written down first, asked outside of any transaction, settled by
  * whatever answers: the call itself, a notice, or being asked again. All of them may come, twice and in any order, and count once.
  */
+import { settleCharge } from "../charges/settle.js";
 import { noteIncident, recordingAt, type Context } from "../context.js";
 import { transact, type Tx } from "../database.js";
 import { pay as pend, settlePayment, settleRefund } from "../ledger-events.js";
@@ -59,6 +60,7 @@ async function standingOf(tx: Tx, paymentId: string): Promise<Paid> {
 /** Settles a payment by what was answered, once. Another amount than ours is looked at by a person and posts nothing. */
 export async function settle(c: Context, tx: Tx, paymentId: string, outcome: Outcome): Promise<void> {
   const row = await tx.selectFrom("payment").selectAll().where("payment_id", "=", paymentId).executeTakeFirst();
+  if (row === undefined && (await settleCharge(c, tx, paymentId, outcome))) return;
   if (row === undefined || row.means !== "processor") { await noteIncident(tx, "a processor speaks of a payment that nobody made", paymentId, outcome.is, c.now()); return; }
   if (row.state !== "asked") { await contradicted(c, tx, row, outcome); return; }
   if ("reference" in outcome) await tx.updateTable("payment").set({ reference: outcome.reference }).where("payment_id", "=", paymentId).execute();

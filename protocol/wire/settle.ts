@@ -2,7 +2,7 @@
  * How a handset settles what is owed at meters and receivers (U1, U4, S9): bodies of three letters between handset and host.
  *
  * *owed* (64) asks for the charges of this account, wherever they came from. *settle* (65) pays one of them, exactly as it was
- * shown, with a prepaid value of this handset, by card through the payment processor, or by debit. With a prepaid value the
+ * shown, with a prepaid value of this handset, by card or debit through a payment processor. With a prepaid value the
  * host answers by its receipt for the value's chain; the handset stores it, and *settled* (66) acknowledges it by the value's
  * own key; only then is it paid. Each may be sent again: it names its payment, and gets the same answer.
  */
@@ -36,28 +36,28 @@ function readOwed(r: Reader): Owed {
   };
 }
 
-export const payBy = { value: 0, card: 1, debit: 2 } as const;
+export const payBy = { value: 0, processor: 1 } as const;
 /**
  * `payment`: 16 bytes that the handset drew and stored before it sent this. `amount` above what is owed through `through` buys
- * allowance. `value` and `receipt` (its newest, or empty) where a value pays; `token` of the processor where a card or a bank does.
+ * allowance. `value`, `receipt` (its newest, or empty) and `proof` (of that receipt) where a value pays; else the processor, and what it calls the card or account.
  */
-export interface Settling { payment: Uint8Array; terminal: Uint8Array; user: Uint8Array; through: number; amount: number; by: number; value: Uint8Array; receipt: Uint8Array; token: string }
+export interface Settling { payment: Uint8Array; terminal: Uint8Array; user: Uint8Array; through: number; amount: number; by: number; value: Uint8Array; receipt: Uint8Array; proof: Uint8Array; processor: string; method: string }
 export function encodeSettling(x: Settling): Uint8Array {
   const w = writer();
-  writeArray(w, 9);
-  writeBytes(w, x.payment); writeBytes(w, x.terminal); writeBytes(w, x.user); writeInt(w, x.through); writeInt(w, x.amount); writeInt(w, x.by); writeOptional(w, x.value); writeOptional(w, x.receipt);
-  writeText(w, x.token);
+  writeArray(w, 11);
+  writeBytes(w, x.payment); writeBytes(w, x.terminal); writeBytes(w, x.user); writeInt(w, x.through); writeInt(w, x.amount); writeInt(w, x.by); writeOptional(w, x.value); writeOptional(w, x.receipt); writeOptional(w, x.proof);
+  writeText(w, x.processor); writeText(w, x.method);
   return finish(w);
 }
 export function decodeSettling(body: Uint8Array): Settling | undefined {
   const r = reader(body);
-  readArray(r, 9);
+  readArray(r, 11);
   const x = {
     payment: readBytes(r, 16), terminal: readBytes(r, 8), user: readBytes(r, 8), through: readUint(r), amount: readUint(r), by: readUint(r), value: readOptional(r), receipt: readOptional(r),
-    token: readText(r),
+    proof: readOptional(r), processor: readText(r), method: readText(r),
   };
-  if (x.by > payBy.debit || x.amount < 1) fail(r);
-  if (x.by === payBy.value ? x.value.length !== 8 || x.token.length > 0 : x.value.length + x.receipt.length > 0) fail(r);
+  if (x.by > payBy.processor || x.amount < 1) fail(r);
+  if (x.by === payBy.value ? x.value.length !== 8 || x.processor.length + x.method.length > 0 : x.value.length + x.receipt.length + x.proof.length > 0) fail(r);
   return done(r) ? x : undefined;
 }
 

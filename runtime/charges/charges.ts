@@ -27,8 +27,8 @@ export interface Charges {
   readonly history: History;
   plan: Plan | undefined;
   planBytes: Uint8Array;
-  /** The newest reading of each meter, not durable. */
-  readings: MeterReading[];
+  /** The newest reading of each meter and its time, not durable. */
+  readings: { reading: MeterReading; time: Time }[];
   /** Users told in this boot of a register that went back. */
   warned: Record<string, boolean>;
   /** The history takes no more: the supply ends until it is settled. */
@@ -106,8 +106,8 @@ function keep(c: Charges, x: ChargeRecord): boolean {
  * or the price has changed since the last record, or what was used since has taken all the credit that was left.
  */
 export function takeReading(c: Charges, reading: MeterReading, time: Time): void {
-  c.readings = c.readings.filter((x) => x.meter !== reading.meter);
-  c.readings.push(reading);
+  c.readings = c.readings.filter((x) => x.reading.meter !== reading.meter);
+  c.readings.push({ reading: reading, time: time });
   for (const u of c.plan === undefined ? [] : c.plan.users) if (u.meter === reading.meter) readFor(c, u, reading, time, false);
 }
 
@@ -166,10 +166,13 @@ export function noteTamper(c: Charges, user: Uint8Array, sign: string, time: Tim
 }
 
 /** A fresh record for a user who asks what he owes, if his meter went on since the last. */
-export function refreshFor(c: Charges, user: Uint8Array, time: Time): void {
+export function refreshFor(c: Charges, user: Uint8Array): void {
   const u = planUser(c, user);
   const s = streamOf(c.history, user);
-  for (const reading of c.readings) if (u !== undefined && u.meter === reading.meter && time.at - s.readAt >= freshSeconds) readFor(c, u, reading, time, true);
+  for (const x of c.readings) {
+    const isFresh = u !== undefined && u.meter === x.reading.meter && x.time.at - s.readAt >= freshSeconds && changed(s.registers, x.reading.registers);
+    if (isFresh) readFor(c, u!, x.reading, x.time, true);
+  }
 }
 
 // ---- results ----------------------------------------------------------------------------------------------------------------------------

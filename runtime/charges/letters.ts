@@ -5,7 +5,7 @@
  * Keys follow from the terminal's agreement key and the other's, so a letter under the certificate before the present one is
  * opened too, as long as its key is here.
  */
-import { creditOf, openCharges, owedBy, planUser, refreshFor, takePlan, takeResult, type Charges, type Time } from "./charges.js";
+import { refreshFor, takePlan, takeResult, type Charges, type Time } from "./charges.js";
 import { recordsFrom, streamOf, type Stream } from "./history.js";
 import { newestOf } from "../sync/trust.js";
 import { limits } from "../../protocol/limits.js";
@@ -13,10 +13,8 @@ import { equal } from "../../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, type TerminalCertificate } from "../../protocol/wire/certificate.js";
 import { direction, openPaired, pairKeys, readPaired, sealPaired, type PairedLetter, type PairKeys } from "../../protocol/wire/paired.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
-import { decodeSettled, decodeStatementAsk, encodeShownStatement, encodeStatement, type PlanUser } from "../../protocol/wire/statement.js";
+import { decodeSettled, decodeStatementAsk, encodeShownStatement, encodeStatement, mode, type PlanUser } from "../../protocol/wire/statement.js";
 import { ownCertificates } from "../setup.js";
-
-export { creditOf, openCharges, owedBy };
 
 const none = new Uint8Array(0);
 /** Agreement keys that a letter may be for, as in `sync.ts`. */
@@ -26,13 +24,13 @@ const statementBytesMax = 24000;
 
 // ---- for the host -----------------------------------------------------------------------------------------------------------------------
 
-/** Sealed statements for the host: of each user with records that it has not confirmed. Without a plan, one that asks for it. */
+/** Sealed statements for the host: of each user with records that it has not confirmed, or who may have paid. Without a plan, one that asks for it. */
 export function lettersToHost(c: Charges, time: Time): Uint8Array[] {
   const letters: Uint8Array[] = [];
   const users = c.plan === undefined ? [] : c.plan.users;
   for (const u of users) {
     const s = streamOf(c.history, u.user);
-    if (s.stated + 1 < s.next) add(letters, toHost(c, u.user, time));
+    if (s.stated + 1 < s.next || s.total > s.paid || u.mode === mode.prepaid) add(letters, toHost(c, u.user, time));
   }
   if (users.length === 0) add(letters, toHost(c, new Uint8Array(8), time));
   return letters;
@@ -119,7 +117,7 @@ function fromUser(c: Charges, letter: PairedLetter, u: PlanUser, agreementKey: U
   const text = openPaired(c.board.crypto, keysWith(c, shared, id, letter.name, direction.fromUser), letter);
   const ask = text === undefined ? undefined : decodeStatementAsk(text);
   if (ask === undefined) return unwanted;
-  refreshFor(c, u.user, time);
+  refreshFor(c, u.user);
   const statement = statementFrom(c, streamOf(c.history, u.user), ask.from, time);
   if (statement === undefined) return { mine: true, answer: none };
   const shown = encodeShownStatement({ statement: statement, certificates: ownCertificates(c.setup).map((x) => x.bytes) });
@@ -128,5 +126,3 @@ function fromUser(c: Charges, letter: PairedLetter, u: PlanUser, agreementKey: U
 function keysWith(c: Charges, shared: Uint8Array, terminal: Uint8Array, other: Uint8Array, way: number): PairKeys {
   return pairKeys(c.board.crypto, shared, terminal, other, way);
 }
-
-export { planUser };

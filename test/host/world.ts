@@ -6,6 +6,7 @@ import { inMemory } from "../../host/database.js";
 import { takeEnvelope, type Count } from "../../host/device.js";
 import { openHost, type OpenHost } from "../../host/host.js";
 import type { Machine } from "../../host/machine.js";
+import type { Processor } from "../../host/payment/processor.js";
 import { addIssuer, addMerchant, addProduct, sell, type NewProduct } from "../../host/products.js";
 import { addTerminal, claim, type NewTerminal } from "../../host/terminals.js";
 import { nobleCrypto } from "../../protocol/crypto/noble/noble.js";
@@ -43,10 +44,10 @@ export function testMachine(seed: string, more: Partial<Machine> = {}): TestMach
 }
 
 export interface World extends OpenHost { machine: TestMachine; counted: Record<string, number>; count: Count }
-export async function openWorld(seed = "seed", folder = inMemory, more: Partial<Machine> = {}): Promise<World> {
+export async function openWorld(seed = "seed", folder = inMemory, more: Partial<Machine> = {}, processors: readonly Processor[] = []): Promise<World> {
   const machine = testMachine(seed, more);
   const counted: Record<string, number> = {};
-  return { ...(await openHost({ folder, name: "example", machine })), machine, counted, count: (result) => { counted[result] = (counted[result] ?? 0) + 1; } };
+  return { ...(await openHost({ folder, name: "example", machine, processors })), machine, counted, count: (result) => { counted[result] = (counted[result] ?? 0) + 1; } };
 }
 
 export const concert: NewProduct = { product: "concert", name: "Concert", kind: "ticket", sort: "ticket", price: 3000, zones: [1], until: start + 90 * 86_400, issuer: "box", merchantShare: 9000 };

@@ -13,6 +13,7 @@ import * as handsetLetters from "../../protocol/wire/handset-letters.js";
 import * as claim from "../../protocol/wire/claim.js";
 import * as groupKeys from "../../protocol/wire/group-keys.js";
 import * as carry from "../../protocol/wire/carry.js";
+import * as settle from "../../protocol/wire/settle.js";
 import * as statement from "../../protocol/wire/statement.js";
 import { decodeCharge, encodeCharge } from "../../protocol/wire/charge.js";
 import { readPaired } from "../../protocol/wire/paired.js";
@@ -94,6 +95,10 @@ export const codecs: Record<string, Codec> = {
   statement: twoWays(statement.decodeStatement, statement.encodeStatement),
   result: twoWays(statement.decodeResult, statement.encodeResult),
   "plan-claims": twoWays(statement.decodePlan, statement.encodePlan),
+  owed: twoWays(settle.decodeOwed, settle.encodeOwed),
+  settling: twoWays(settle.decodeSettling, settle.encodeSettling),
+  "settle-acknowledged": twoWays(settle.decodeSettleAcknowledged, settle.encodeSettleAcknowledged),
+  "settle-answer": twoWays(settle.decodeSettleAnswer, settle.encodeSettleAnswer),
   settled: twoWays(statement.decodeSettled, statement.encodeSettled),
   "statement-ask": twoWays(statement.decodeStatementAsk, statement.encodeStatementAsk),
   "shown-statement": twoWays(statement.decodeShownStatement, statement.encodeShownStatement),
