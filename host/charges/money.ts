@@ -31,7 +31,7 @@ export async function stateAmount(c: Context, tx: Tx, t: TerminalRow, u: MeterUs
     recorded, transfers: rows,
   });
   assert(answer === "posted", "records are stated once: " + first);
-  if (owed > 0) await tx.insertInto("charge").values({ terminal_id: u.terminal_id, user: u.user, first, last: u.stated, amount: owed, account: receivableOf(u), settled: 0 }).execute();
+  if (owed > 0) await tx.insertInto("charge").values({ terminal_id: u.terminal_id, user: u.user, first, last: u.stated, amount: owed, account: receivableOf(u), guaranteed: plan.guaranteed, settled: 0 }).execute();
   await moveThrough(c, tx, u);
 }
 
@@ -58,12 +58,12 @@ export async function applyPayment(c: Context, tx: Tx, p: ChargePaymentTable): P
 
 /** Settles whole charges, oldest first, from an account that holds so much; answers what is left of it. */
 async function settleFrom(c: Context, tx: Tx, u: { terminal_id: string; user: string; currency: string }, from: string, amount: number): Promise<number> {
-  const { merchant_id, guaranteed } = await tx.selectFrom("terminal").innerJoin("meter_plan", "meter_plan.terminal_id", "terminal.terminal_id").select(["merchant_id", "guaranteed"]).where("terminal.terminal_id", "=", u.terminal_id).executeTakeFirstOrThrow();
+  const { merchant_id } = await tx.selectFrom("terminal").select("merchant_id").where("terminal_id", "=", u.terminal_id).executeTakeFirstOrThrow();
   let left = amount;
   for (const charge of await openCharges(tx, u)) {
     if (charge.amount > left) break;
     const rows = [transfer(from, charge.account, charge.amount, u.currency)];
-    if (guaranteed === 0) rows.push(transfer(`accrued/${merchant_id}`, `merchant/${merchant_id}/{d}`, charge.amount, u.currency));
+    if (charge.guaranteed === 0) rows.push(transfer(`accrued/${merchant_id}`, `merchant/${merchant_id}/{d}`, charge.amount, u.currency));
     await move(c, tx, "settle", `${u.terminal_id}/${u.user}/${charge.first}`, u, rows, merchant_id);
     await tx.updateTable("charge").set({ settled: 1 }).where("terminal_id", "=", u.terminal_id).where("user", "=", u.user).where("first", "=", charge.first).execute();
     left -= charge.amount;

@@ -16,8 +16,8 @@ export interface MeterUserTable {
   settled: number; paid: number; number: number; applied: number;
 }
 export interface ChargeRecordTable { terminal_id: string; user: string; sequence: number; digest: string; record: Uint8Array }
-/** What one set stated: minor units that stand on `account` until they are settled. */
-export interface ChargeTable { terminal_id: string; user: string; first: number; last: number; amount: number; account: string; settled: number }
+/** What one set stated: minor units that stand on `account` until they are settled. `guaranteed`: the merchant has been paid already. */
+export interface ChargeTable { terminal_id: string; user: string; first: number; last: number; amount: number; account: string; guaranteed: number; settled: number }
 /** `state`: `open` until somebody answers, `late` once another payment need not wait for it, `settled`, or `declined`. `method`: what the processor calls the card. */
 export interface ChargePaymentTable {
   payment_id: string; digest: string; terminal_id: string; user: string; user_id: string; through: number; amount: number; currency: string; paid_by: number; value_id: string | null; processor: string | null; method: string | null; reference: string | null;
@@ -38,7 +38,7 @@ export const chargeMigrations: Migration[] = [{ version: 300, sql: [
   `create index meter_of_user on meter_user (user_id)`,
   `create table charge_record (terminal_id text not null, user text not null, sequence integer not null, digest text not null, record blob not null, primary key (terminal_id, user, sequence))`,
   `create table charge (terminal_id text not null, user text not null, first integer not null, last integer not null, amount integer not null, account text not null,
-     settled integer not null default 0, primary key (terminal_id, user, first))`,
+     guaranteed integer not null, settled integer not null default 0, primary key (terminal_id, user, first))`,
   `create table charge_payment (payment_id text primary key, digest text not null, terminal_id text not null, user text not null, user_id text not null, through integer not null,
      amount integer not null, currency text not null, paid_by integer not null, value_id text, processor text, method text, reference text, receipt blob, signature blob, state text not null, at integer not null)`,
   `create unique index one_payment_under_way on charge_payment (terminal_id, user) where state = 'open'`,
