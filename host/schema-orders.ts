@@ -45,7 +45,7 @@ export interface PaymentTable {
   payment_id: string; order_id: string; means: "free" | "prepaid" | "processor"; processor: string | null; method: string | null; value_id: string | null; use_id: string | null;
   receipt: Uint8Array | null; signature: Uint8Array | null; amount: number; currency: string; state: "asked" | "held" | "posted" | "void"; reference: string | null; asked_at: number; handset: string;
 }
-export interface RefundTable { refund_id: string; order_id: string; payment_id: string; amount: number; currency: string; state: "asked" | "posted"; reference: string | null; asked_at: number }
+export interface RefundTable { refund_id: string; order_id: string; payment_id: string; amount: number; currency: string; state: "asked" | "posted" | "void"; reference: string | null; asked_at: number }
 /** Money given back to a prepaid value; `counter`: the host's receipt that told its handset. With `use_id` it counts only if the handset had stored that receipt. */
 export interface ValueBackTable { refund_id: string; value_id: string; use_id: string | null; amount: number; counter: number | null }
 export interface GiftTable {
@@ -103,7 +103,7 @@ export const orderMigrations: Migration[] = [{ version: 200, sql: [
   `create unique index payment_held on payment (value_id) where state = 'held'`,
   `create index payment_asked on payment (asked_at) where state = 'asked'`,
   `create table refund (refund_id text primary key, order_id text not null references orders, payment_id text not null references payment, amount integer not null, currency text not null,
-     state text not null check (state in ('asked','posted')), reference text, asked_at integer not null)`,
+     state text not null check (state in ('asked','posted','void')), reference text, asked_at integer not null)`,
   `create index refund_of_order on refund (order_id)`,
   `create index refund_asked on refund (asked_at) where state = 'asked'`,
   `create table value_back (refund_id text primary key, value_id text not null, use_id text, amount integer not null, counter integer)`,

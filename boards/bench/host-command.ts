@@ -5,6 +5,9 @@ import { exitCode, needed, noWords, textOf, UsageError, wholeNumber, type Comman
 import { faultOfFolder, prepareFolder } from "./folder.js";
 import { Wrong } from "../../host/context.js";
 import { startHost, type Host } from "../../host/host.js";
+import type { Processor } from "../../host/payment/processor.js";
+import { stripe } from "../../host/payment/stripe.js";
+import { readSecret } from "./handset/enrol.js";
 import { lock, unlock } from "../node/lock.js";
 import { boardFault } from "../../runtime/journal/store.js";
 
@@ -15,7 +18,8 @@ const until = Date.UTC(new Date().getUTCFullYear() + 2, 0, 1) / 1000;
 export const hostCommand: Command = {
   name: "host",
   summary: "the service provider's server: members, products, terminals, books",
-  help: `Usage: kaisatsu host --data FOLDER [--port N] [--address A] [--name NAME] [--restored] [--json]
+  help: `Usage: kaisatsu host --data FOLDER [--port N] [--address A] [--name NAME] [--restored]
+                     [--stripe-key FILE --stripe-webhook FILE] [--json]
 
 Runs until Ctrl-C. The first start makes everything: database, keys, and the operator's token in FOLDER/operator.token,
 which the operator API asks for. What the API takes is described at /openapi.json; /health and /metrics watch.
@@ -26,6 +30,8 @@ which the operator API asks for. What the API takes is described at /openapi.jso
   --name NAME    the provider's name, fixed at the first start (default kaisatsu)
   --restored     the folder was restored from a backup: numbers begin anew above all that were given out; once after
                  each restore
+  --stripe-key FILE      take cards through Stripe: a file with its secret key (test mode: sk_test_...)
+  --stripe-webhook FILE  a file with the signing secret of Stripe's endpoint for https://HOST/payment/stripe
   --json         one JSON line when it listens, one when it has stopped
 
 Exit code 0 when it was stopped, 3 when it could not run (port in use, folder not writable).
@@ -46,7 +52,7 @@ The fourth answers the claim code for kaisatsu terminal. The fifth answers an in
 member yet; kaisatsu handset enrol --code takes it, and kaisatsu handset collect fetches the ticket.
   curl -sH "Authorization: Bearer $TOKEN" "$URL/api/ledger?currency=EUR"
 `,
-  options: { data: { type: "string" }, port: { type: "string" }, address: { type: "string" }, name: { type: "string" }, restored: { type: "boolean" } },
+  options: { data: { type: "string" }, port: { type: "string" }, address: { type: "string" }, name: { type: "string" }, restored: { type: "boolean" }, "stripe-key": { type: "string" }, "stripe-webhook": { type: "string" } },
   async run(c) {
     noWords(c);
     const folder = needed(c, "data", "the folder for database, keys and token, made when missing");
@@ -58,7 +64,7 @@ member yet; kaisatsu handset enrol --code takes it, and kaisatsu handset collect
     // Two hosts in one folder would each believe that the keys are theirs alone.
     lock(join(folder, "host"));
     try {
-      const host = await start(folder, port, address, name, c.options["restored"] === true);
+      const host = await start(folder, port, address, name, c.options["restored"] === true, processors(c));
       try {
         if (name !== undefined && name !== host.provider) throw new UsageError(`--name: the provider in ${folder} is "${host.provider}", and its name was fixed at its first start. Leave --name out, or give another folder.`);
         listening(c, host, folder);
@@ -80,9 +86,19 @@ function providerName(c: Context): string | undefined {
   return name;
 }
 
-async function start(folder: string, port: number, address: string, name: string | undefined, restored: boolean): Promise<Host> {
+/** Secrets come in files, never on the command line, where others see them. */
+function processors(c: Context): Processor[] {
+  const key = textOf(c, "stripe-key"), webhook = textOf(c, "stripe-webhook");
+  if ((key === undefined) !== (webhook === undefined)) throw new UsageError("--stripe-key and --stripe-webhook belong together: without notices nobody would know what became of a payment.");
+  if (key === undefined || webhook === undefined) return [];
+  const secretKey = readSecret(key).trim(), webhookSecret = readSecret(webhook).trim();
+  if (!/^(sk|rk)_(test|live)_\w+$/.test(secretKey) || !/^whsec_\w+$/.test(webhookSecret)) throw new UsageError("--stripe-key must hold a key that begins with sk_ or rk_, --stripe-webhook a secret that begins with whsec_.");
+  return [stripe({ secretKey, webhookSecret })];
+}
+
+async function start(folder: string, port: number, address: string, name: string | undefined, restored: boolean, takes: readonly Processor[]): Promise<Host> {
   try {
-    return await startHost({ folder, port, address, restored, ...(name !== undefined && { name }) });
+    return await startHost({ folder, port, address, restored, processors: takes, ...(name !== undefined && { name }) });
   } catch (error) {
     throw faultOfStart(error, folder, port, address);
   }

@@ -78,8 +78,8 @@ async function runCommand(name: string, command: Command, argv: readonly string[
 /** A wrong option is the caller's; a board error says itself what to do; anything else is a fault of ours and keeps its stack. */
 function explain(name: string, error: unknown, err: (line: string) => void): number {
   const problem = error as { code?: string; kind?: string; message?: string; stack?: string };
-  if (error instanceof UsageError || problem.code?.startsWith("ERR_PARSE_ARGS")) { err(`kaisatsu ${name}: ${sentence(problem.message ?? "")} See kaisatsu ${name} --help.`); return exitCode.usage; }
   if (error instanceof HostRefused || error instanceof Interrupted) { err(`kaisatsu ${name}: ${problem.message}`); return exitCode.refused; }
+  if (error instanceof UsageError || problem.code?.startsWith("ERR_PARSE_ARGS")) { err(`kaisatsu ${name}: ${sentence(problem.message ?? "")} See kaisatsu ${name} --help.`); return exitCode.usage; }
   if (problem.kind !== undefined) { err(`kaisatsu ${name}: ${problem.message}`); return exitCode.device; }
   err(`kaisatsu ${name}: unexpected fault, please report it: ${problem.stack ?? String(error)}`);
   return exitCode.refused;

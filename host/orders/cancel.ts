@@ -125,7 +125,7 @@ async function sendBack(c: Context, tx: Tx, order: OrderRow, payment: PaymentRow
 /** The money has gone back. */
 export async function refunded(c: Context, tx: Tx, refundId: string): Promise<void> {
   const r = await tx.selectFrom("refund").innerJoin("payment", "payment.payment_id", "refund.payment_id").select(["refund.state", "refund.amount", "refund.order_id", "payment.value_id", "payment.means"]).where("refund_id", "=", refundId).executeTakeFirstOrThrow();
-  if (r.state === "posted") return;
+  if (r.state !== "asked") return;
   posted(await settleRefund(tx, refundId, "post", recordingAt(c.now())));
   await tx.updateTable("refund").set({ state: "posted" }).where("refund_id", "=", refundId).execute();
   if (r.means === "prepaid") {

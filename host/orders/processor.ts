@@ -3,7 +3,7 @@
  * whatever answers: the call itself, a notice, or being asked again. All of them may come, twice and in any order, and count once.
  */
 import { settleCharge } from "../charges/settle.js";
-import { noteIncident, recordingAt, type Context } from "../context.js";
+import { noteIncident, recordingAt, toHex, type Context } from "../context.js";
 import { transact, type Tx } from "../database.js";
 import { pay as pend, settlePayment, settleRefund } from "../ledger-events.js";
 import type { Heard, Outcome, Processor } from "../payment/processor.js";
@@ -35,17 +35,16 @@ export async function preparePayment(c: Context, payer: Payer, p: Pay): Promise<
 
 async function begin(c: Context, tx: Tx, payer: Payer, p: Pay): Promise<PaymentRow | Paid> {
   assert(p.means.with === "processor", "only these come here");
-  const row = { ...paymentRow(c, payer, p, { order_id: "", total: 0, currency: "" } as never), means: "processor" as const, processor: p.means.processor, method: p.means.method };
-  const known = await tx.selectFrom("payment").selectAll().where("payment_id", "=", row.payment_id).executeTakeFirst();
-  if (known !== undefined) return known.handset === payer.handset && known.state === "asked" ? known : await standingOf(tx, row.payment_id);
+  const known = await tx.selectFrom("payment").selectAll().where("payment_id", "=", toHex(p.payment)).executeTakeFirst();
+  if (known !== undefined) return known.handset !== payer.handset ? unpaid(orderRefusal.order_differs) : known.state === "asked" ? known : await standingOf(tx, known.payment_id);
   const order = await payable(c, tx, payer, p);
   if (typeof order === "number") return unpaid(order);
   if (order.state !== orderState.billed) return unpaid(orderRefusal.busy, order.state);
   if (order.total === 0 || !c.processors.has(p.means.processor)) return unpaid(orderRefusal.value_unfit, order.state);
-  const asked = { ...row, order_id: order.order_id, amount: order.total, currency: order.currency, state: "asked" as const };
+  const asked: PaymentRow = { ...paymentRow(c, payer, p, order), means: "processor", processor: p.means.processor, method: p.means.method, state: "asked" };
   await tx.insertInto("payment").values(asked).execute();
-  const answer = await pend(tx, { paymentId: row.payment_id, processor: p.means.processor, order: order.order_id, amount: order.total, currency: order.currency }, { at: c.now(), quality: 3, recorded: recordingAt(c.now()) });
-  assert(answer === "posted", "a payment id is new: " + row.payment_id);
+  const answer = await pend(tx, { paymentId: asked.payment_id, processor: p.means.processor, order: order.order_id, amount: order.total, currency: order.currency }, { at: c.now(), quality: 3, recorded: recordingAt(c.now()) });
+  assert(answer === "posted", "a payment id is new: " + asked.payment_id);
   await step(c, tx, order.order_id, orderState.paying, "through " + p.means.processor);
   return asked;
 }
@@ -122,7 +121,7 @@ async function sendRefunds(c: Context): Promise<number> {
   return done;
 }
 
-/** A refund that failed outside stays owed: it is voided, noted, and sent anew under another id by whoever looks at it. */
+/** A refund that failed outside stays owed in its account: the try is void, and an operator decides by which way it goes back. */
 async function settleReturn(c: Context, tx: Tx, refundId: string, outcome: Outcome): Promise<void> {
   const r = await tx.selectFrom("refund").select("state").where("refund_id", "=", refundId).executeTakeFirst();
   if (r === undefined) { await noteIncident(tx, "a processor speaks of a refund that nobody sent", refundId, outcome.is, c.now()); return; }
@@ -131,7 +130,7 @@ async function settleReturn(c: Context, tx: Tx, refundId: string, outcome: Outco
   if (outcome.is === "captured") await refunded(c, tx, refundId);
   if (outcome.is === "declined") {
     await settleRefund(tx, refundId, "void", recordingAt(c.now()));
-    await tx.updateTable("refund").set({ state: "posted" }).where("refund_id", "=", refundId).execute();
+    await tx.updateTable("refund").set({ state: "void" }).where("refund_id", "=", refundId).execute();
     await noteIncident(tx, "a refund was declined; the money is still owed", refundId, outcome.why, c.now());
   }
 }
@@ -142,5 +141,14 @@ export async function takeNotice(c: Context, name: string, body: Uint8Array, sig
   if (heard === undefined) return false;
   if (heard.of === "payment") await transact(c.db, (tx) => settle(c, tx, heard.paymentId, heard.outcome));
   if (heard.of === "refund") await transact(c.db, (tx) => settleReturn(c, tx, heard.refundId, heard.outcome));
+  if (heard.of === "dispute") await transact(c.db, (tx) => noteDispute(c, tx, name, heard));
   return true;
+}
+
+/** A chargeback is a person's to decide (line 34); until then the operator sees which payment it is. */
+async function noteDispute(c: Context, tx: Tx, processor: string, x: Heard & { of: "dispute" }): Promise<void> {
+  const row = await tx.selectFrom("payment").select(["payment_id", "order_id", "currency"]).where("processor", "=", processor).where("reference", "=", x.reference).executeTakeFirst();
+  const detail = `${x.amount} ${row?.currency ?? ""} of order ${row?.order_id ?? "unknown"}: ${x.why}`;
+  const known = await tx.selectFrom("incident").select("incident_id").where("what", "=", "a payer contests a payment").where("about", "=", x.reference).executeTakeFirst();
+  if (known === undefined) await noteIncident(tx, "a payer contests a payment", x.reference, detail, c.now());
 }

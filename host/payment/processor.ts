@@ -18,8 +18,12 @@ export interface Charge { paymentId: string; amount: number; currency: string; m
 export interface Asked extends Charge { reference: string | null; askedAt: number }
 export interface Return { refundId: string; paymentId: string; reference: string; amount: number; currency: string }
 
-/** What a processor says by itself: of a payment or of a refund, by our ids. */
-export type Heard = { of: "payment"; paymentId: string; outcome: Outcome } | { of: "refund"; refundId: string; outcome: Outcome } | { of: "nothing" };
+/** What a processor says by itself: of a payment or of a refund, by our ids; that a payer contests one, by its reference. */
+export type Heard =
+  | { of: "payment"; paymentId: string; outcome: Outcome }
+  | { of: "refund"; refundId: string; outcome: Outcome }
+  | { of: "dispute"; reference: string; amount: number; why: string }
+  | { of: "nothing" };
 
 /** None of these throws for what happens outside: whatever went wrong there is `unknown`. */
 export interface Processor {

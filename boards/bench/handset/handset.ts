@@ -85,6 +85,7 @@ export function terminalName(phone: Phone, receipt: Receipt): string {
 
 /** In one word: what the holder can do with it. */
 export function stateOf(v: WalletValue, now: number): string {
+  if (v.given !== "") return `given to ${v.given}`;
   if (unresolved(v) !== undefined) return "unresolved";
   if (leftOf(v) === 0) return "used up";
   if (now < v.value.notBefore) return "not yet valid";
