@@ -62,7 +62,8 @@ const deliveryHelp = `  --custody      it waits at the host: a request number pi
 export const orderCommand: Command = {
   name: "order",
   summary: "order something for yourself",
-  help: `Usage: kaisatsu handset order ARTICLE[*COUNT] ... --folder F [--custody | --shop ID ... | --terminal ID] [--at TIME] [--json]
+  help: `Usage: kaisatsu handset order ARTICLE[*COUNT] ... --folder F [--custody | --shop ID ... | --terminal ID] [--at TIME]
+                              [--json]
 
 Orders from the handset, wherever it is. The bill comes to this handset; nothing is owed before you pay it.
 
