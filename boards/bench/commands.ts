@@ -10,6 +10,7 @@ import { meterEmulatorCommand } from "./meter-emulator-command.js";
 import { readoutCommand } from "./readout-command.js";
 import { installCommand } from "./terminal/install-command.js";
 import { terminalCommand } from "./terminal/terminal-command.js";
+import { verifyCommand } from "./verify-command.js";
 import { venueCommand } from "./venue/venue-command.js";
 
-export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, doctorCommand, installCommand, readoutCommand, meterEmulatorCommand];
+export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, doctorCommand, installCommand, readoutCommand, verifyCommand, meterEmulatorCommand];

@@ -29,15 +29,18 @@ const cubicMetreCorrected = 14;
 export function localTime(at: number, offsetMinutes: number): { day: number; month: number; weekday: number; minute: number } {
   const local = Math.max(0, at + offsetMinutes * 60);
   const day = Math.floor(local / daySeconds);
-  return { day: day, month: monthOf(day), weekday: (day + 3) % 7, minute: Math.floor((local % daySeconds) / 60) };
+  return { day: day, month: civil(day).month, weekday: (day + 3) % 7, minute: Math.floor((local % daySeconds) / 60) };
 }
 
-/** The month of a day counted from 1970-01-01: eras of 400 years that begin on 1 March, as leap days then come last. */
-function monthOf(day: number): number {
+/** The date of a day counted from 1970-01-01, month 0 … 11: eras of 400 years that begin on 1 March, as leap days then come last. */
+export function civil(day: number): { year: number; month: number; date: number } {
+  const era = Math.floor((day + 719468) / 146097);
   const inEra = (day + 719468) % 146097;
   const yearOfEra = Math.floor((inEra - Math.floor(inEra / 1460) + Math.floor(inEra / 36524) - Math.floor(inEra / 146096)) / 365);
   const dayOfYear = inEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  return (Math.floor((5 * dayOfYear + 2) / 153) + 2) % 12;
+  const fromMarch = Math.floor((5 * dayOfYear + 2) / 153);
+  const month = (fromMarch + 2) % 12;
+  return { year: yearOfEra + era * 400 + (month < 2 ? 1 : 0), month: month, date: dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1 };
 }
 
 /** Index of the band in force for a rate at this time, −1 for none. */

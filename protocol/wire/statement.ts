@@ -7,7 +7,7 @@
  * only a higher number counts, so it may come twice, late and by several roads. A *plan* names the users of a terminal, who
  * may read for them, and the tariffs.
  */
-import { done, fail, finish, readArray, readBytes, readInt, readMap, readText, readUint, reader, writeArray, writeBytes, writeInt, writeMap, writeText, writer, type Reader, type Writer } from "./cbor.js";
+import { done, fail, finish, readArray, readBool, readBytes, readInt, readMap, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeMap, writeText, writer, type Reader, type Writer } from "./cbor.js";
 import { readList, readOne, readOptional, writeAll, writeOptional } from "./lists.js";
 import { label, privateLabel } from "./value.js";
 import { limits } from "../limits.js";
@@ -162,31 +162,31 @@ export function decodeSettled(text: Uint8Array): Settled | undefined {
   return done(r) ? x : undefined;
 }
 
-/** Handset → terminal: my records from this number on. `nonce` makes each request a letter of its own. */
-export interface StatementAsk { from: number; nonce: Uint8Array }
+/** Handset → terminal: my records from this number on, and where `ocmf` also as signed OCMF. `nonce` makes each request a letter of its own. */
+export interface StatementAsk { from: number; nonce: Uint8Array; ocmf: boolean }
 export function encodeStatementAsk(x: StatementAsk): Uint8Array {
   const w = writer();
-  writeArray(w, 2); writeInt(w, x.from); writeBytes(w, x.nonce);
+  writeArray(w, 3); writeInt(w, x.from); writeBytes(w, x.nonce); writeBool(w, x.ocmf);
   return finish(w);
 }
 export function decodeStatementAsk(text: Uint8Array): StatementAsk | undefined {
   const r = reader(text);
-  readArray(r, 2);
-  const x = { from: readUint(r), nonce: readBytes(r, 8) };
+  readArray(r, 3);
+  const x = { from: readUint(r), nonce: readBytes(r, 8), ocmf: readBool(r) };
   if (x.from < 1) fail(r);
   return done(r) ? x : undefined;
 }
 
-/** Terminal → handset, and a file for `kaisatsu verify`: the signed statement, and every certificate that its signatures need. */
-export interface ShownStatement { statement: Uint8Array; certificates: Uint8Array[] }
+/** Terminal → handset, and a file for `kaisatsu verify`: the signed statement, every certificate that its signatures need, and OCMF, or an empty text. */
+export interface ShownStatement { statement: Uint8Array; certificates: Uint8Array[]; ocmf: string }
 export function encodeShownStatement(x: ShownStatement): Uint8Array {
   const w = writer();
-  writeArray(w, 2); writeBytes(w, x.statement); writeAll(w, x.certificates);
+  writeArray(w, 3); writeBytes(w, x.statement); writeAll(w, x.certificates); writeText(w, x.ocmf);
   return finish(w);
 }
 export function decodeShownStatement(text: Uint8Array): ShownStatement | undefined {
   const r = reader(text);
-  readArray(r, 2);
-  const x = { statement: readBytes(r), certificates: readList(r, readOne) };
+  readArray(r, 3);
+  const x = { statement: readBytes(r), certificates: readList(r, readOne), ocmf: readText(r) };
   return done(r) ? x : undefined;
 }

@@ -14,6 +14,7 @@ import { certificateId, decodeTerminalCertificate, type TerminalCertificate } fr
 import { direction, openPaired, pairKeys, readPaired, sealPaired, type PairedLetter, type PairKeys } from "../../protocol/wire/paired.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
 import { decodeSettled, decodeStatementAsk, encodeShownStatement, encodeStatement, mode, type PlanUser } from "../../protocol/wire/statement.js";
+import { ocmfOf } from "./ocmf.js";
 import { ownCertificates } from "../setup.js";
 
 const none = new Uint8Array(0);
@@ -120,7 +121,8 @@ function fromUser(c: Charges, letter: PairedLetter, u: PlanUser, agreementKey: U
   refreshFor(c, u.user);
   const statement = statementFrom(c, streamOf(c.history, u.user), ask.from, time);
   if (statement === undefined) return { mine: true, answer: none };
-  const shown = encodeShownStatement({ statement: statement, certificates: ownCertificates(c.setup).map((x) => x.bytes) });
+  const ocmf = ask.ocmf ? ocmfOf(c, statement) : "";
+  const shown = encodeShownStatement({ statement: statement, certificates: ownCertificates(c.setup).map((x) => x.bytes), ocmf: ocmf });
   return { mine: true, answer: sealPaired(c.board.crypto, keysWith(c, shared, id, letter.name, direction.toUser), id, shown) };
 }
 function keysWith(c: Charges, shared: Uint8Array, terminal: Uint8Array, other: Uint8Array, way: number): PairKeys {

@@ -37,10 +37,10 @@ function keysWith(p: Payer, certificate: Uint8Array, way: number): { keys: PairK
   return { keys: pairKeys(p.crypto, shared, certificateId(p.crypto, signed.claims), own, way), own: own };
 }
 
-/** The letter that asks the terminal of this certificate for one's records from `from` on. */
-export function askStatement(p: Payer, certificate: Uint8Array, from: number): Uint8Array | undefined {
+/** The letter that asks the terminal of this certificate for one's records from `from` on, with `ocmf` also in that form. */
+export function askStatement(p: Payer, certificate: Uint8Array, from: number, ocmf: boolean): Uint8Array | undefined {
   const k = keysWith(p, certificate, direction.fromUser);
-  return k === undefined ? undefined : sealPaired(p.crypto, k.keys, k.own, encodeStatementAsk({ from: from, nonce: p.random.fill(8) }));
+  return k === undefined ? undefined : sealPaired(p.crypto, k.keys, k.own, encodeStatementAsk({ from: from, nonce: p.random.fill(8), ocmf: ocmf }));
 }
 
 /** The terminal's answer, opened and checked; `bytes` is what may be kept and shown to others. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { seeded } from "../published.js";
 import type { MeterRegister } from "../../protocol/wire/charge.js";
 import type { MeterTariff } from "../../protocol/wire/statement.js";
-import { addCost, changesPrice, costBetween, localTime, priceAt, thousandthsOf } from "../../protocol/metering/tariff.js";
+import { addCost, changesPrice, civil, costBetween, localTime, priceAt, thousandthsOf } from "../../protocol/metering/tariff.js";
 
 const register = (value: number, scaler = 0, unit = 30, rate = 0): MeterRegister => ({ obis: new Uint8Array([1, 0, 1, 8, rate, 255]), value, scaler, unit });
 const utc = (text: string): number => Date.parse(text + "Z") / 1000;
@@ -19,6 +19,7 @@ test("month, weekday and minute are the calendar's, for every day of 130 years",
   for (let day = 0; day < 47_500; day++) {
     const at = day * 86_400 + (day * 7919) % 86_400;
     const date = new Date(at * 1000);
+    expect(civil(day)).toEqual({ year: date.getUTCFullYear(), month: date.getUTCMonth(), date: date.getUTCDate() });
     expect(localTime(at, 0)).toEqual({ day, month: date.getUTCMonth(), weekday: (date.getUTCDay() + 6) % 7, minute: date.getUTCHours() * 60 + date.getUTCMinutes() });
   }
 });

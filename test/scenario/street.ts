@@ -214,8 +214,8 @@ export async function askAt(phone: Phone, box: Box, from = 1): Promise<CheckedSt
   const found = await askBytes(phone, box, from);
   return found?.checked;
 }
-export async function askBytes(phone: Phone, box: Box, from = 1): Promise<{ bytes: Uint8Array; checked: CheckedStatement } | undefined> {
-  const ask = askStatement(phone.payer, certificateOf(box), from)!;
+export async function askBytes(phone: Phone, box: Box, from = 1, ocmf = false): Promise<{ bytes: Uint8Array; checked: CheckedStatement } | undefined> {
+  const ask = askStatement(phone.payer, certificateOf(box), from, ocmf)!;
   const [said, answered] = await meet(phone, box, [{ job: "bring", letter: ask }, { job: "answer", id: letterId(crypto, ask), untilMs: 0 }]);
   if (said?.done !== "brought" || said.code !== brought.taken || answered?.done !== "answer" || answered.answer === undefined) return undefined;
   return openStatement(phone.payer, certificateOf(box), answered.answer);

@@ -33,7 +33,7 @@ test("each sees his own history and total, by his own tariff and share; a strang
 });
 
 test("the answer to Aiko, taken off the line by Ben, says nothing to him; nor do the letters that Carol carries for both", async () => {
-  const ask = askStatement(aiko!.payer, certificateOf(meter), 1)!;
+  const ask = askStatement(aiko!.payer, certificateOf(meter), 1, false)!;
   const [, answered] = await meet(aiko!, meter, [{ job: "bring", letter: ask }, { job: "answer", id: letterId(crypto, ask), untilMs: 0 }]);
   const answer = answered!.done === "answer" ? answered!.answer! : new Uint8Array(0);
   expect(openStatement(aiko!.payer, certificateOf(meter), answer)).toBeDefined();
@@ -48,7 +48,7 @@ test("the answer to Aiko, taken off the line by Ben, says nothing to him; nor do
 
 test("a request in Aiko's name by Ben's keys is nobody's, and one of hers repeated gives him only what he can't open", async () => {
   const kid = keyId(crypto, aiko!.keys.publicKey("device")!);
-  const forged = askStatement({ ...ben!.payer, keys: { ...ben!.keys, publicKey: (name) => aiko!.keys.publicKey(name) } }, certificateOf(meter), 1)!;
+  const forged = askStatement({ ...ben!.payer, keys: { ...ben!.keys, publicKey: (name) => aiko!.keys.publicKey(name) } }, certificateOf(meter), 1, false)!;
   expect(Buffer.from(forged).includes(Buffer.from(kid))).toBe(true);
   expect(await bring(ben!, meter, forged)).toBe(2);
 });
