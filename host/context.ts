@@ -8,6 +8,7 @@ import type { Recording } from "./ledger.js";
 import type { Machine } from "./machine.js";
 import type { Processor } from "./payment/processor.js";
 import type { Queue } from "./people.js";
+import { statement } from "./statement.js";
 
 export interface Context extends Machine {
   readonly db: Database;
@@ -70,11 +71,14 @@ export async function auditHead(tx: Tx): Promise<Uint8Array> {
   return row === undefined ? new Uint8Array(32) : fromHex(row.head);
 }
 
+const settingOf = statement((tx, x: { name: string }) => tx.selectFrom("setting").select("value").where("name", "=", x.name));
+const settingSet = statement((tx, x: { name: string; value: string }) =>
+  tx.insertInto("setting").values({ name: x.name, value: x.value }).onConflict((c) => c.column("name").doUpdateSet({ value: x.value })));
 export async function readSetting(tx: Tx, name: string): Promise<string | undefined> {
-  return (await tx.selectFrom("setting").select("value").where("name", "=", name).executeTakeFirst())?.value;
+  return (await settingOf(tx, { name }))[0]?.value;
 }
 export async function writeSetting(tx: Tx, name: string, value: string): Promise<void> {
-  await tx.insertInto("setting").values({ name, value }).onConflict((c) => c.column("name").doUpdateSet({ value })).execute();
+  await settingSet(tx, { name, value });
 }
 
 /** Numbers that never go back, also after a restore: restore epoch × 2^32 + counter (`trust.md` §2). */

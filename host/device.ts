@@ -19,6 +19,7 @@ import { enrolHandset } from "./people.js";
 import { deliver, offersFor, type Keeper } from "./products.js";
 import { refreshValue } from "./refresh.js";
 import { revocations } from "./suspension.js";
+import { statement } from "./statement.js";
 import { newsFor } from "./status.js";
 import { learnCertificate, renew, type TerminalRow } from "./terminals.js";
 import { certificateId } from "../protocol/wire/certificate.js";
@@ -92,8 +93,8 @@ async function answerKey(tx: Tx, sender: Sender, m: Message): Promise<Uint8Array
 }
 
 type KnownLetter = { digest: string; answer: Uint8Array };
-const knownLetter = (tx: Tx, letter: Letter, m: Message): Promise<KnownLetter | undefined> =>
-  tx.selectFrom("letter").select(["digest", "answer"]).where("sender", "=", toHex(letter.kid)).where("sequence", "=", m.sequence).executeTakeFirst();
+const letterOf = statement((tx, x: { sender: string; sequence: number }) => tx.selectFrom("letter").select(["digest", "answer"]).where("sender", "=", x.sender).where("sequence", "=", x.sequence));
+const knownLetter = async (tx: Tx, letter: Letter, m: Message): Promise<KnownLetter | undefined> => (await letterOf(tx, { sender: toHex(letter.kid), sequence: m.sequence }))[0];
 
 async function repeated(c: Context, tx: Tx, letter: Letter, m: Message, known: KnownLetter): Promise<{ result: "repeated"; answer: Uint8Array }> {
   if (known.digest === sha256Hex(letter.signed)) return { result: "repeated", answer: new Uint8Array(known.answer) };
@@ -114,11 +115,13 @@ async function relay(c: Context, broker: Broker, sender: Sender, m: Message, let
   return await transact(c.db, (tx) => sealFor(c, tx, letter.kid, sender.agreementKey, m, body));
 }
 
+const terminalByKid = statement((tx, x: { kid: string }) => tx.selectFrom("terminal").selectAll().where("identity_kid", "=", x.kid));
+const handsetByKid = statement((tx, x: { kid: string }) => tx.selectFrom("handset").selectAll().where("kid", "=", x.kid));
 async function senderOf(c: Context, letter: Letter): Promise<{ sender: Sender; key: Uint8Array } | undefined> {
   const kid = toHex(letter.kid);
-  const t = await c.db.selectFrom("terminal").selectAll().where("identity_kid", "=", kid).executeTakeFirst();
+  const [t] = await terminalByKid(c.db, { kid });
   if (t !== undefined && t.agreement_key !== null) return { sender: { kind: "terminal", row: t, agreementKey: fromHex(t.agreement_key) }, key: fromHex(t.identity_key!) };
-  const h = await c.db.selectFrom("handset").selectAll().where("kid", "=", kid).executeTakeFirst();
+  const [h] = await handsetByKid(c.db, { kid });
   if (h !== undefined && h.revoked === 0) return { sender: { kind: "handset", userId: h.user_id, agreementKey: fromHex(h.agreement_key) }, key: fromHex(h.signing_key) };
   if (h !== undefined) return undefined;
   const enrolment = enrolmentIn(c, letter.signed);
@@ -149,11 +152,14 @@ function sameWork(c: Context): void {
   c.crypto.verify(c.keys.publicKey("envelope"), new Uint8Array(64), noSignature);
 }
 
+const lettersEnd = statement((tx, x: { now: number }) => tx.deleteFrom("letter").where("keep_until", "<", x.now));
+const letterTaken = statement((tx, x: { sender: string; sequence: number; digest: string; answer: Uint8Array; until: number }) =>
+  tx.insertInto("letter").values({ sender: x.sender, sequence: x.sequence, digest: x.digest, answer: x.answer, keep_until: x.until }));
 /** Records are kept as long as a courier may need; what only reads, or is refused by its age, a day. */
 async function keepLetter(c: Context, tx: Tx, letter: Letter, m: Message, answer: Uint8Array): Promise<void> {
   const days = brief.has(m.type) ? 1 : recordDays;
-  await tx.deleteFrom("letter").where("keep_until", "<", c.now()).execute();
-  await tx.insertInto("letter").values({ sender: toHex(letter.kid), sequence: m.sequence, digest: sha256Hex(letter.signed), answer, keep_until: c.now() + days * 86_400 }).execute();
+  await lettersEnd(tx, { now: c.now() });
+  await letterTaken(tx, { sender: toHex(letter.kid), sequence: m.sequence, digest: sha256Hex(letter.signed), answer, until: c.now() + days * 86_400 });
 }
 
 const sealFor = (c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Array, m: Message, body: Uint8Array): Promise<Uint8Array> =>

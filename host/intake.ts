@@ -9,6 +9,7 @@ import { fromHex, noteIncident, recordingAt, toHex, type Context } from "./conte
 import type { Tx } from "./database.js";
 import { macedUnder, openForgery } from "./groups.js";
 import { isOutage } from "./sqlite.js";
+import { statement } from "./statement.js";
 import { setStatuses } from "./status.js";
 import { suspension, type TerminalRow } from "./terminals.js";
 import type { IssuedRow, ProductRow } from "./products.js";
@@ -106,12 +107,14 @@ export async function wholeThrough(tx: Tx, t: Pick<TerminalRow, "terminal_id" | 
 
 const evidence = (bytes: Uint8Array): string => toHex(bytes.subarray(0, evidenceMost));
 
+const entryTaken = statement((tx, x: { terminal: string; sequence: number; digest: string; kind: string; held: Uint8Array | null }) =>
+  tx.insertInto("entry_taken").values({ terminal_id: x.terminal, sequence: x.sequence, digest: x.digest, kind: x.kind, held: x.held }));
 /** An entry of a terminal that is believed no longer is kept, and counts when an operator says so. */
 async function takeEntry(c: Context, tx: Tx, t: TerminalRow, sequence: number, bytes: Uint8Array): Promise<void> {
   const entry = decodeEntry(bytes);
-  await tx.insertInto("entry_taken").values({
-    terminal_id: t.terminal_id, sequence, digest: toHex(digest16(c.crypto, bytes)), kind: entry?.kind ?? "unreadable", held: t.suspended === 0 ? null : bytes,
-  }).execute();
+  await entryTaken(tx, {
+    terminal: t.terminal_id, sequence, digest: toHex(digest16(c.crypto, bytes)), kind: entry?.kind ?? "unreadable", held: t.suspended === 0 ? null : bytes,
+  });
   if (t.suspended === 0) await countEntry(c, tx, t, sequence, bytes);
 }
 

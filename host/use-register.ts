@@ -4,6 +4,7 @@
  */
 import type { Tx } from "./database.js";
 import type { UseState, ValueUseTable } from "./schema.js";
+import { statement } from "./statement.js";
 
 export interface Use {
   /** First 16 bytes of SHA-256 of the receipt (one-way: of the beacon), hexadecimal. */
@@ -73,11 +74,14 @@ export const isProven = (use: ValueUseTable) => use.journal === 1 && (use.acknow
 /** One-way uses are kept at the negative of their step, outside the chain. */
 const counterOf = (use: Use) => (use.oneWayStep === undefined ? use.counter : -use.oneWayStep);
 
-export const readUse = (tx: Tx, useId: string) => tx.selectFrom("value_use").selectAll().where("use_id", "=", useId).executeTakeFirst();
-export const readValue = (tx: Tx, valueId: string) => tx.selectFrom("value").selectAll().where("value_id", "=", valueId).executeTakeFirst();
+const useById = statement((tx, x: { id: string }) => tx.selectFrom("value_use").selectAll().where("use_id", "=", x.id));
+const valueById = statement((tx, x: { id: string }) => tx.selectFrom("value").selectAll().where("value_id", "=", x.id));
+const usesAt = statement((tx, x: { value: string; counter: number }) => tx.selectFrom("value_use").selectAll().where("value_id", "=", x.value).where("counter", "=", x.counter).orderBy("use_id"));
+export const readUse = async (tx: Tx, useId: string) => (await useById(tx, { id: useId })).at(0);
+export const readValue = async (tx: Tx, valueId: string) => (await valueById(tx, { id: valueId })).at(0);
 
 export const atCounter = (tx: Tx, use: ValueUseTable, counter: number) =>
-  tx.selectFrom("value_use").selectAll().where("value_id", "=", use.value_id).where("counter", "=", counter).orderBy("use_id").execute();
+  usesAt(tx, { value: use.value_id, counter });
 
 export const sameCounter = async (tx: Tx, use: ValueUseTable) => (await atCounter(tx, use, use.counter)).filter((x) => x.use_id !== use.use_id);
 
