@@ -267,18 +267,15 @@ async function submission(o: Options): Promise<boolean> {
   const begun = performance.now();
   const from = o.from === 1 ? ofCommit() : o.from;
   const plans = await fixedBugs(o);
-  const results = await Promise.all([suites.filter((_, i) => i % 2 === 0), suites.filter((_, i) => i % 2 === 1)].map(async (half) => {
-    const codes: boolean[] = [];
-    for (const suite of half) codes.push(await apart(["--exhaust", suite.name, "--damage", String(suite.usual), ...(o.json ? ["--json"] : [])]));
-    if (half[0] === suites[0]) codes.push(await apart(["--fuzz", "--seeds", String(fuzzUsual), ...(o.json ? ["--json"] : [])]));
-    return codes;
-  }));
+  // The last of the table takes longest, so it begins.
+  const runs = [...suites].reverse().map((suite) => ["--exhaust", suite.name, "--damage", String(suite.usual)]);
+  const suitesGood = await inTurns([...runs, ["--fuzz", "--seeds", String(fuzzUsual)]].map((args) => (o.json ? [...args, "--json"] : args)));
   const many = o.seeds === 200 ? 1000 : o.seeds;
   const both = newTotals();
   say(o.json, `seeds 1 to ${many}, and those of this commit: ${from} to ${from + many - 1}`, { fixed: [1, many], ofCommit: [from, from + many - 1] });
   const fixed = await seeds({ ...o, from: 1, seeds: many }, both);
   const fresh = await seeds({ ...o, from, seeds: many }, both);
-  const good = plans.good && results.flat().every((x) => x) && fixed && fresh;
+  const good = plans.good && suitesGood && fixed && fresh;
   const seconds = (performance.now() - begun) / 1000;
   if (o.json) printTotals(both, seconds, true);
   else console.log(`simulation: ${plans.count} plans, ${suites.length} suites, fuzz, ${2 * many} seeds, ${good ? "nothing broken" : "BROKEN"}, ${seconds.toFixed(0)} s`);
@@ -301,6 +298,14 @@ const ofCommit = (): number => parseInt(execFileSync("git", ["rev-parse", "HEAD"
 /** Another process of this program. */
 function apart(args: string[]): Promise<boolean> {
   return new Promise((done) => { fork(self, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] }).on("exit", (code) => done(code === 0)); });
+}
+
+/** All of these, each in a process of its own, as many at a time as there are processes. True when each ended well. */
+async function inTurns(runs: string[][]): Promise<boolean> {
+  const codes: boolean[] = [];
+  const next = async (): Promise<void> => { for (let args = runs.shift(); args !== undefined; args = runs.shift()) codes.push(await apart(args)); };
+  await Promise.all(Array.from({ length: processes }, next));
+  return codes.every((x) => x);
 }
 
 async function main(): Promise<void> {
