@@ -52,6 +52,20 @@ test("derived keys are the reference's at every length", () => {
     for (const salt of [new Uint8Array(0), bytes("salt")]) expect(simCrypto.hkdf(bytes("key"), salt, bytes("info"), length), `${length}`).toEqual(nobleCrypto.hkdf(bytes("key"), salt, bytes("info"), length));
   }
 });
+test("what is sealed opens whole, changed in one byte of anything it does not, and nobody's erasing reaches the next one", () => {
+  const [key, nonce, aad, plain] = [bytes("key").subarray(0, 16), bytes("nonce").subarray(0, 12), bytes("aad").subarray(0, 7), bytes("plain")];
+  const sealed = simCrypto.seal(key, nonce, aad, plain);
+  expect(sealed).toEqual(nobleCrypto.seal(key, nonce, aad, plain));
+  for (const again of [0, 1]) {
+    const text = simCrypto.open(key, nonce, aad, sealed)!;
+    expect(text, `time ${again}`).toEqual(plain);
+    text.fill(0);
+  }
+  for (const [what, n] of [[key, 0], [nonce, 1], [aad, 2], [sealed, 3]] as const) {
+    const changed = [key, nonce, aad, sealed].map((x, i) => (i === n ? Uint8Array.from(x, (b, at) => (at === 3 ? b ^ 1 : b)) : x)) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    expect(simCrypto.open(...changed), `${what.length} bytes`).toBeUndefined();
+  }
+});
 test("every text that is sealed is seen by the watch", () => {
   const seen: number[] = [];
   watchSeals((key, nonce, _aad, plain) => seen.push(key.length + nonce.length + plain.length));
