@@ -1,11 +1,11 @@
 /**
  * What a small board says on its line beside taps: who it is, how it gets its first keys (`provision.ts`), and letters that
  * others carry between it and the host (`carry.ts`). The board's main page routes messages by type: those of `isService` come
- * here, and each is answered by at most one message; all others are the terminal's.
+ * here, and each is answered by at most one message, sent `{ first: false, last: false }`; all others are the terminal's.
  *
  * A blank board has a nonce, and after a claim code a request; a board with keys has letters, and answers no claim.
  */
-import { isWhole, brought, decodeBring, decodeFetch, encodeBrought, encodePiece, fetching, takePiece, type Arriving } from "../protocol/wire/carry.js";
+import { isWhole, brought, decodeBring, decodeFetch, decodeKnock, encodeBrought, encodeHere, encodePiece, fetching, takePiece, type Arriving } from "../protocol/wire/carry.js";
 import { limits } from "../protocol/limits.js";
 import { equal } from "../protocol/wire/bytes.js";
 import { messageType, type } from "../protocol/wire/message.js";
@@ -42,18 +42,25 @@ export function makeService(crypto: Digests, hooks: ServiceHooks, identity: Boar
 
 export function isService(message: Uint8Array): boolean {
   const number = messageType(message);
-  return number === type.fetch || number === type.bring || number === type.introduce || number === type.claimCode;
+  return number === type.knock || number === type.fetch || number === type.bring || number === type.introduce || number === type.claimCode;
 }
 
 /** One message of a bench or courier; the answer, or undefined for none. */
 export function hearService(s: Service, message: Uint8Array): Uint8Array | undefined {
   switch (messageType(message)) {
+    case type.knock: return here(message);
     case type.introduce: return introduce(s, message);
     case type.claimCode: return claimWith(s, message);
     case type.fetch: return fetchFrom(s, message);
     case type.bring: return takeBrought(s, message);
   }
   return undefined;
+}
+
+/** A board passes on nothing of others, and has no certificate. */
+function here(message: Uint8Array): Uint8Array | undefined {
+  const nonce = decodeKnock(message);
+  return nonce === undefined ? undefined : encodeHere({ nonce: nonce, passesOn: false, certificate: new Uint8Array(0) });
 }
 
 function introduce(s: Service, message: Uint8Array): Uint8Array | undefined {

@@ -24,6 +24,12 @@ export async function postClaim(host: string, bytes: Uint8Array): Promise<Uint8A
   return await post(host, "/claim", bytes, reachWithinMs);
 }
 
+/** First keys of a small board: its claim, or its confirmation, which is answered by nothing. As `postClaim`. */
+export async function postBoard(host: string, bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  await readProvider(host);
+  return await post(host, "/board", bytes, reachWithinMs);
+}
+
 async function post(host: string, path: string, bytes: Uint8Array, withinMs: number, until?: AbortSignal): Promise<Uint8Array | undefined> {
   try { return await ask(host, path, { method: "POST", headers: cose, body: Buffer.from(bytes) }, withinMs, until); } catch { return undefined; }
 }

@@ -3,7 +3,7 @@
  * machine, the *bench*. The claim code reaches the board by that line only; what the host answers is sealed under the code
  * and the board's nonce. A bench that listens can read these first keys, so the host re-keys the board later, by another road.
  *
- * The bench leads, on the line of the taps: `introduce` is answered by `board`, `claim-code` by `board-claim`, which goes to
+ * The bench leads, on the line of the taps, after a `knock` that is answered by `here`: `introduce` is answered by `board`, `claim-code` by `board-claim`, which goes to
  * the host. Its answer, the sealed package, is brought like a letter (`carry.ts`), and the confirmation fetched as its answer.
  * A board that has keys answers `introduce` and nothing else of this page.
  */

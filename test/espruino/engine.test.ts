@@ -18,7 +18,7 @@ function board(program: string, name = "puck", chip?: Chip): Bench {
   const pins: [string, number][] = [];
   const flash = chip ?? makeChip(model, () => random.below(2 ** 32) / 2 ** 32);
   const engine = makeEngine({
-    model, chip: flash, random32: () => random.below(2 ** 32),
+    model, chip: flash, console: "Serial1", random32: () => random.below(2 ** 32),
     world: { onBytes: (port: PortName, bytes) => said.push(port[0] + ":" + Buffer.from(bytes).toString("latin1")), onPin: (pin, level) => pins.push([pin, level]) },
   });
   engine.powerOn();

@@ -104,7 +104,7 @@ export function makeEngine(o: EngineOptions): Engine {
   let reactions: (() => void)[] = [];
   let heard: Record<string, Heard[]> = {};
   let nextId = 1;
-  let console: PortName | null = o.console ?? "Serial1";
+  let console: PortName | null = o.console ?? model.line;
   let watchdog = { everyMs: 0, byUs: false, kickedMs: 0 };
   let typed = "";
   let rand = 1;
@@ -356,7 +356,7 @@ export function makeEngine(o: EngineOptions): Engine {
     boots++;
     startedBy = reason;
     isOn = true;
-    console = o.console ?? "Serial1";
+    console = o.console ?? model.line;
     watchdog = { everyMs: 0, byUs: false, kickedMs: nowMs };
     [typed, rand, allocated, inputWaiting] = ["", 1, 0, 0];
     flashStrings = new Map();
