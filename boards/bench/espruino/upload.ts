@@ -25,7 +25,7 @@ export interface Console {
 }
 
 /** Takes the console with Ctrl-C; undefined when nobody prompts. */
-export async function openConsole(serial: Serial, withinMs = 1500): Promise<Console | undefined> {
+export async function openConsole(serial: Serial, withinMs = 1200): Promise<Console | undefined> {
   let heard = "";
   let look: (() => void) | undefined;
   serial.onReadable = () => setImmediate(() => {
