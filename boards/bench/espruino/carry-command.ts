@@ -12,8 +12,8 @@ export const carryCommand: Command = {
   summary: "takes a small board's letters to the host, and the answers back",
   help: `Usage: kaisatsu carry --board NAME --port PATH --host URL [--letters N] [--json]
 
-What travels is sealed: this machine sees how long it is and nothing else. A lost letter or answer is no harm, the board says
-it again. It ends when N letters were answered, or when the host takes no more.
+What travels is sealed: this machine sees how long it is and nothing else. A lost letter or answer is no harm, the board
+says it again. It ends when N letters were answered, or when the host takes no more.
 
   --board NAME  which board it is, as for kaisatsu flash
   --port PATH   where it is plugged in

@@ -8,7 +8,7 @@ import type { Model } from "./models.js";
 import { openConsole, upload, type Console } from "./upload.js";
 import { openSerial } from "../../node/serial.js";
 import type { Serial } from "../../../runtime/board.js";
-import { boardFault } from "../../../runtime/journal/store.js";
+import { boardFault, type BoardError } from "../../../runtime/journal/store.js";
 import { media, type Medium } from "../../../protocol/link/media.js";
 import { decodeBoard, encodeIntroduce, introducing, type BoardIdentity } from "../../../protocol/wire/provision.js";
 
@@ -60,12 +60,24 @@ export async function withLine<T>(port: string, model: Model, work: (line: Bench
 }
 
 async function withPort<T>(port: string, baud: number, work: (serial: Serial) => Promise<T>): Promise<T> {
-  const serial = await openSerial(port, baud);
+  const serial = await reopen(port, baud);
   let broken: ((error: unknown) => void) | undefined;
   const gone = new Promise<never>((_resolve, reject) => { broken = reject; });
   gone.catch(() => undefined);
   serial.onClose = (error) => broken?.(error);
   try { return await Promise.race([work(serial), gone]); } finally { serial.close(); }
+}
+
+/** A port that we closed a moment ago may still be locked by ourselves. */
+async function reopen(port: string, baud: number): Promise<Serial> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await openSerial(port, baud);
+    } catch (error) {
+      if ((error as BoardError).kind !== "busy" || tries === 10) throw error;
+      await new Promise((resume) => { setTimeout(resume, 50); });
+    }
+  }
 }
 
 /** The console as it is, or after the firmware of a blank board gave it; at the rates where it may be. */
