@@ -221,16 +221,16 @@ function throwAt(c: Case, bytes: Uint8Array, where: string, served: Set<string>,
   try {
     if (c.family.side === "terminal") core.drive(gate, { type: "message", bytes }); else core.hear(hand, bytes);
     const wrong = c.family.side === "terminal" ? wrongAtGate(c, gate, bytes) : wrongAtHand(c, hand);
-    if (wrong !== undefined) found.finds.push(`${where}: ${wrong}`);
+    if (wrong !== undefined) found.finds.push(`I7 ${where}: ${wrong}`);
     if (gate.opened > c.pair.gate.opened || hand.kept.length > c.pair.hand.kept.length || gate.verifier.pending.length > c.pair.gate.verifier.pending.length) found.moved++; else found.refused++;
     const left = c.profile + fingerprint(c.family.side === "terminal" ? gate.verifier : hand.holder);
     if (served.has(left)) return;
     served.add(left);
     const scene: Scene = { profile: c.profile, side: c.family.side, state: c.state, p: c.pair };
     const same = hand.kept.length === c.pair.hand.kept.length;
-    if ((c.family.side === "terminal" || same) && !servesNext(scene, gate, hand)) found.finds.push(`${where}: does not serve the next tap`);
+    if ((c.family.side === "terminal" || same) && !servesNext(scene, gate, hand)) found.finds.push(`I12 ${where}: does not serve the next tap`);
   } catch (error) {
-    found.finds.push(`${where}: threw ${(error as Error).message}`);
+    found.finds.push(`I10 ${where}: threw ${(error as Error).message}`);
   }
 }
 

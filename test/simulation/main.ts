@@ -14,9 +14,10 @@ import { missing } from "./floors.js";
 import { drawPlan, type Plan } from "./plan.js";
 import { runPlan, type Result } from "./run.js";
 import { shrink } from "./shrink.js";
+import { listener } from "./violation.js";
 
 export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; /** Worlds in which each pair met. */ pairs: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
-interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; only: string | undefined; worker: boolean; trace: boolean }
+interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; first: boolean; only: string | undefined; worker: boolean; trace: boolean }
 
 const self = fileURLToPath(import.meta.url);
 const here = join(self, "..");
@@ -41,7 +42,7 @@ function optionsOf(args: readonly string[]): Options {
   };
   return {
     seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), exhaust: value("exhaust"),
-    damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), only: value("only"), worker: has("worker"), trace: has("trace"),
+    damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), first: has("first"), only: value("only"), worker: has("worker"), trace: has("trace"),
   };
 }
 
@@ -216,6 +217,7 @@ async function exhaust(name: string, o: Options): Promise<boolean> {
   if (chosen.length === 0) throw new Error(`there is no suite ${name}: ${suites.map((s) => s.name).join(", ")}, all`);
   let good = true;
   for (const suite of chosen) {
+    if (o.first) listener.hear = (what) => { tellFound(suite.name, { points: 0, faults: {}, violations: [what] }, o.json); process.exit(1); };
     const progress = makeProgress(suite.name, 100);
     const found = await suite.run({ damage: o.damage > 0 ? o.damage : suite.whole, progress: (done, of) => progress(Math.round((100 * done) / Math.max(1, of)), " %") });
     good = tellFound(suite.name, found, o.json) && good;
@@ -248,8 +250,8 @@ async function showPlanted(only: string | undefined): Promise<boolean> {
   let good = true;
   for (const plant of plants.filter((p) => only === undefined || p.name.includes(only))) {
     const f = await findPlanted(plant, join(here, "..", "..", ".."));
-    good = good && f.found;
-    console.log(`${f.found ? "found" : "NOT FOUND"} | ${plant.name} | ${plant.by === "seeds" ? `seed ${f.seeds}` : `${plant.by}, ${f.points} points`} | ${f.invariant} | ${f.what.slice(0, 140)}`);
+    good = good && f.found && f.invariant === plant.invariant;
+    console.log(`${f.found ? "found" : "NOT FOUND"} | ${plant.name} | ${plant.by === "seeds" ? `seed ${f.seeds}` : plant.by === "plan" ? plant.guards! : `${plant.by}, ${f.points} points`} | ${f.invariant} | ${f.what.slice(0, 140)}`);
   }
   return good;
 }

@@ -23,6 +23,6 @@ export async function fuzz(seeds: number, from: number, progress?: (done: number
   const protocol = (await import("../fuzz/protocol.js")).run({ seeds: Math.ceil(seeds / 50), from });
   return {
     points: wire.inputs + protocol.messages, faults: { "fuzzed input": wire.inputs, "well-formed input": wire.wellFormed, "input taken": wire.taken, "field changed": protocol.messages },
-    violations: [...wire.finds, ...protocol.finds],
+    violations: [...wire.finds.map((what) => `I10 ${what}`), ...protocol.finds],
   };
 }

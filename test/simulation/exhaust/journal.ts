@@ -115,6 +115,13 @@ function served(j: Journal, told: Told, first: number, last: number): string | u
 
 /** Opened, what was read stays: also after more was written and power failed again. */
 export function stays(store: FaultyStore, told: Told, collect: (s: FaultyStore) => void): string | undefined {
+  try {
+    return whatGoes(store, told, collect);
+  } catch (error) {
+    return `I10 it threw ${String(error)}`;
+  }
+}
+function whatGoes(store: FaultyStore, told: Told, collect: (s: FaultyStore) => void): string | undefined {
   const first = open(store);
   const problem = wrong(first, told);
   if (problem !== undefined) return problem;

@@ -14,6 +14,7 @@ import { transact } from "../../../host/database.js";
 import { hex } from "../../../protocol/wire/bytes.js";
 import { encodeStatusDelta } from "../../../protocol/wire/trust.js";
 import { listDigest, openSetup, takeDelta, takeList, type Setup } from "../../../runtime/setup.js";
+import { violation } from "../violation.js";
 
 export interface Found { points: number; faults: Record<string, number>; violations: string[] }
 export interface Options { /** Sequences of three from each state; below 2, of two. */ damage: number; progress?: (done: number, of: number) => void }
@@ -82,7 +83,7 @@ export async function run(o: Options): Promise<Found> {
   const empty = copyOfPages(gate.cells);
   const numbers = [...given.keys()];
   const lists = arrivals.filter((a) => a.what === "list" && a.to > 0);
-  const fail = (what: string): void => { if (found.violations.length < 20) found.violations.push(what); };
+  const fail = (what: string): void => { if (found.violations.length < 20) found.violations.push(violation("lists", `I15 ${what}`)); };
   const start = (list: Arrival): Setup => {
     gate.cells = copyOfPages(empty);
     const s = openSetup(boardOf(gate));
@@ -99,17 +100,17 @@ export async function run(o: Options): Promise<Found> {
         take(s, a);
         number = after(number, a);
         found.faults[a.name.replace(/[0-9]+/g, "n")] = (found.faults[a.name.replace(/[0-9]+/g, "n")] ?? 0) + 1;
-        if (s.listNumber < before) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: its number went back from ${before} to ${s.listNumber}`);
+        if (s.listNumber < before) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: its number went back from ${before} to ${s.listNumber}`);
       }
       found.points++;
-      if (held(s) !== `${number} ${given.get(number)!}`) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds ${held(s)}, not ${number} ${given.get(number)!}`);
-      if (three === undefined && held(openSetup(boardOf(gate))) !== held(s)) fail(`I15 from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds another list after a restart`);
+      if (held(s) !== `${number} ${given.get(number)!}`) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds ${held(s)}, not ${number} ${given.get(number)!}`);
+      if (three === undefined && held(openSetup(boardOf(gate))) !== held(s)) fail(`from ${list.name} by ${sequence.map((x) => x.name).join(", ")}: holds another list after a restart`);
     }
     const s = start(list);
     const news = await transact(world.host.context.db, (tx) => newsFor(world.host.context, tx, s.listNumber, listDigest(s)));
     for (const delta of news.deltas) takeDelta(s, delta);
     if (news.list.length > 0) takeList(s, news.list, inflate);
-    if (s.listNumber !== numbers.at(-1)) fail(`I15 from ${list.name}: one honest answer leads to ${s.listNumber}`);
+    if (s.listNumber !== numbers.at(-1)) fail(`from ${list.name}: one honest answer leads to ${s.listNumber}`);
     o.progress?.(i + 1, lists.length);
   }
   for (const g of world.gates) { if (g.next !== undefined) g.next.cancelled = true; }

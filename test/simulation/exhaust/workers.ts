@@ -59,8 +59,8 @@ async function race(dbs: readonly Database[], r: Race, turns: number): Promise<{
   if (a.status === "rejected" || b.status === "rejected") return { wrong: `I10 a worker threw ${String(a.status === "rejected" ? a.reason : (b as PromiseRejectedResult).reason)}`, isOver };
   const answers = [said(a.value), said(b.value.answer)].sort();
   const { owed } = await funds(dbs[0]!, r.account, "JPY");
-  if (r.answers.length > 0 && answers.join() !== r.answers.join()) return { wrong: `I4 both said ${answers.join(" and ")}, not ${r.answers.join(" and ")}`, isOver };
   if (r.owed >= 0n && owed !== r.owed) return { wrong: `I1 ${r.account} holds ${owed}, not ${r.owed}`, isOver };
+  if (r.answers.length > 0 && answers.join() !== r.answers.join()) return { wrong: `I4 both said ${answers.join(" and ")}, not ${r.answers.join(" and ")}`, isOver };
   return { wrong: undefined, isOver };
 }
 
