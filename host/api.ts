@@ -6,6 +6,7 @@ import { sql } from "kysely";
 import { audit, recordingAt, Wrong, type Context } from "./context.js";
 import { transact, type Tables } from "./database.js";
 import { rekeyGroup } from "./groups.js";
+import { addMeterUser, setMeterPlan, type NewMeterPlan, type NewMeterUser } from "./charges/plans.js";
 import { importList, type ImportFormat } from "./import.js";
 import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
@@ -27,6 +28,7 @@ export interface Route {
 
 const text = { type: "string", minLength: 1, maxLength: 200 };
 const word = { type: "string", pattern: "^[A-Za-z0-9@._+-]{1,80}$" };
+const minuteOfDay = { type: "integer", minimum: 0, maximum: 1440 };
 const count = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 const object = (required: string[], properties: Record<string, unknown>): Schema => ({ type: "object", additionalProperties: false, required, properties });
 const why = object(["why"], { why: text });
@@ -87,6 +89,22 @@ export const routes: Route[] = [
   listed("/api/terminals", "Terminals: enrolled, seen, confirmed; suspended 1, revoked 2; digits: as the terminal shows them, to compare", "terminal", "terminal_id", [
     "terminal_id", "name", "role", "merchant_id", "expires", "confirmed", "gap", "boot", "suspended", "seen_at", "configuration_number", "digits",
   ]),
+  {
+    method: "post", path: "/api/terminals/:id/plan", summary: "Tariffs of a meter or receiver, from its next letter on; prices in millionths of a minor unit for a watt hour or litre", run: (c, { path, body }) => setMeterPlan(c, path["id"]!, body as NewMeterPlan),
+    body: object(["currency", "tariffs"], {
+      currency: { type: "string", pattern: "^[A-Z]{3}$" }, guaranteed: { type: "boolean" },
+      tariffs: { type: "array", maxItems: 32, items: object(["id", "bands"], {
+        id: count, offsetMinutes: { type: "integer", minimum: -1440, maximum: 1440 },
+        bands: { type: "array", maxItems: 64, items: object(["price"], { price: { type: "integer", minimum: 0, maximum: 1_000_000_000 }, register: { type: "string", pattern: "^[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}$" }, months: { type: "array", items: { type: "integer", minimum: 0, maximum: 11 } }, days: { type: "array", items: { type: "integer", minimum: 0, maximum: 6 } }, fromMinute: minuteOfDay, toMinute: minuteOfDay }) },
+      }) },
+    }),
+  },
+  {
+    method: "post", path: "/api/terminals/:id/users", summary: "A member uses a meter or receiver; answers how it is called there",
+    run: async (c, { path, body }) => ({ user: await addMeterUser(c, path["id"]!, body as NewMeterUser) }),
+    body: object(["user", "mode", "tariff"], { user: word, mode: { enum: ["postpaid", "prepaid"] }, tariff: count, meter: count, share: { type: "integer", minimum: 0, maximum: 10_000 }, limit: count }),
+  },
+  listed("/api/charges", "What users of meters and receivers owe: stated and settled records, totals and payments in minor units", "meter_user", "user", ["terminal_id", "user", "user_id", "mode", "stated", "settled", "total", "paid", "applied", "number"]),
   {
     method: "post", path: "/api/terminals/:id/settings", summary: "Change a terminal's settings; it takes them at its next sync", body: settings,
     run: (c, { path, body }) => transact(c.db, async (tx) => {

@@ -18,7 +18,11 @@ export interface Running {
 }
 
 /** Told to whoever runs it. After `fault` it has stopped: its line is gone. `host`: it has begun, or ceased, to answer. */
-export interface Watch { fault?(error: BoardError): void; host?(answers: boolean): void }
+export interface Watch {
+  fault?(error: BoardError): void; host?(answers: boolean): void;
+  /** Looked at in each turn: what else this terminal has to do. */
+  turn?(): void;
+}
 
 const idleMs = 250;
 /** The long poll is answered empty after 20 s. */
@@ -36,6 +40,7 @@ export function runTerminal(terminal: Terminal, sync: Sync | undefined, host: st
     clearTimeout(timer);
     const due = poll(terminal);
     if (sync !== undefined) for (const slot of slots) talk(sync, slot);
+    watch.turn?.();
     const wait = due < 0 ? idleMs : Math.max(0, Math.min(idleMs, due - board.clock.monotonicMs()));
     timer = setTimeout(turn, wait);
   };

@@ -9,6 +9,7 @@ import { openFileStore, type FileStore } from "./file-store.js";
 import { openFirmata, type Pins } from "./firmata.js";
 import { openKeys } from "./keys.js";
 import { inflate, random } from "./machine.js";
+import { makeMail } from "./mail.js";
 import { postClaim } from "./network.js";
 import { runTerminal, type Running, type Watch } from "./run.js";
 import { openScanner } from "./scanner.js";
@@ -18,6 +19,10 @@ import { flush } from "../../runtime/journal/journal.js";
 import { readPage } from "../../runtime/journal/page.js";
 import { readHeader, type FoundRecord } from "../../runtime/journal/record.js";
 import type { BoardError, Store } from "../../runtime/journal/store.js";
+import { makeDesk } from "../../runtime/carry/desk.js";
+import { carrying, makePost } from "../../runtime/carry/post.js";
+import { openCharges, type Charges } from "../../runtime/charges/charges.js";
+import { makeMeterPoint, supply, type MeterPoint } from "../../runtime/role/meter.js";
 import type { Role } from "../../runtime/role/role.js";
 import { openSetup } from "../../runtime/setup.js";
 import { beginClaim, finishClaim } from "../../runtime/sync/claim.js";
@@ -25,6 +30,8 @@ import { makeSync } from "../../runtime/sync/sync.js";
 import { makeTerminal, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import type { Medium } from "../../protocol/link/media.js";
+import { limits } from "../../protocol/limits.js";
+import { terminalRole } from "../../protocol/wire/certificate.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
 
 export interface NodeBoardSettings {
@@ -102,16 +109,36 @@ function recordsOf(store: Store): FoundRecord[] {
   return records;
 }
 
-export interface RunningTerminal { readonly terminal: Terminal; readonly running: Running; /** Stops serving; everything written is durable afterwards. */ stop(): void }
+export interface RunningTerminal {
+  readonly terminal: Terminal; readonly running: Running;
+  /** Of a meter or receiver: what it charges, and the relay that supplies. */
+  readonly charges: Charges | undefined; readonly point: MeterPoint | undefined;
+  /** Stops serving; everything written is durable afterwards. */
+  stop(): void;
+}
 
-/** Starts, or starts again, on what is durable. The board stays open when it is stopped. */
-export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void, watch: Watch = {}): RunningTerminal {
+/** Pages of a meter's history: 400 daily records of 32 users are 2.7 MB (`test/runtime/history.test.ts`). */
+export const historyPages = { pageBytes: 65_536, pages: 64 };
+
+/**
+ * Starts, or starts again, on what is durable. The board stays open when it is stopped. `host` empty: no network; then couriers
+ * carry its letters. `history`: of a meter or receiver.
+ */
+export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host: string, onEvent: (e: TerminalEvent) => void, watch: Watch = {}, history?: Store): RunningTerminal {
   const setup = openSetup(board);
   board.clock.atLeast(knownTime(board, setup.timeFloor));
   const terminal = makeTerminal(board, role, medium, setup);
   terminal.onEvent = onEvent;
   const sync = makeSync(terminal);
   sync.onTime = (at) => board.clock.set(at);
-  const running = runTerminal(terminal, sync, host, watch);
-  return { terminal, running, stop: () => { running.stop(); if (terminal.outOfService === "") flush(terminal.journal); } };
+  const network = host !== "";
+  const charges = history === undefined ? undefined : openCharges(board, setup, history);
+  const point = charges === undefined ? undefined : makeMeterPoint(board, charges, 1);
+  const post = makePost(crypto, limits.messageBytesMax, limits.envelopeBytesMax);
+  // Nobody stands at a gate to wait for the host.
+  terminal.besides = carrying(post, makeDesk(terminal, charges, network ? undefined : sync, network && role.number !== terminalRole.gate));
+  const supplied = (): void => { if (point !== undefined && role.number === terminalRole.meter) supply(point); };
+  const mail = network ? makeMail(terminal, post, charges, host, supplied) : undefined;
+  const running = runTerminal(terminal, network ? sync : undefined, host, { ...watch, turn: () => { supplied(); mail?.turn(); watch.turn?.(); } });
+  return { terminal, running, charges, point, stop: () => { mail?.stop(); running.stop(); if (terminal.outOfService === "") flush(terminal.journal); } };
 }

@@ -12,8 +12,8 @@ import { limits } from "../../protocol/limits.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
 import { decodePlan, encodePlan, mode, type MeterTariff, type Plan, type PlanUser } from "../../protocol/wire/statement.js";
 
-/** Prices in millionths of a minor unit for a thousandth of a kilowatt hour or cubic metre; what is left out holds always. */
-export interface NewTariff { id: number; offsetMinutes?: number; bands: { rate?: number; months?: number[]; days?: number[]; fromMinute?: number; toMinute?: number; price: number }[] }
+/** Prices in millionths of a minor unit for a thousandth of a kilowatt hour or cubic metre; what is left out holds always, and the register is 1.8.0. */
+export interface NewTariff { id: number; offsetMinutes?: number; bands: { register?: string; months?: number[]; days?: number[]; fromMinute?: number; toMinute?: number; price: number }[] }
 export interface NewMeterPlan { currency: string; guaranteed?: boolean; tariffs: NewTariff[] }
 export interface NewMeterUser { user: string; mode: "postpaid" | "prepaid"; meter?: number; tariff: number; share?: number; limit?: number }
 
@@ -34,9 +34,15 @@ export async function setMeterPlan(c: Context, terminalId: string, x: NewMeterPl
 }
 
 const bitsOf = (list: number[] | undefined, most: number): number => (list ?? Array.from({ length: most }, (_, i) => i)).reduce((bits, i) => bits | (1 << i), 0);
+/** C, D and E of an OBIS code as one number. */
+function registerIn(text: string): number {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
+  if (parts === undefined || parts.some((x) => x > 255)) throw new Wrong("register_unknown", `${text} is no register: write it like 1.8.0.`);
+  return parts[0]! * 65_536 + parts[1]! * 256 + parts[2]!;
+}
 const tariffOf = (t: NewTariff): MeterTariff => ({
   id: t.id, offsetMinutes: t.offsetMinutes ?? 0,
-  bands: t.bands.map((b) => ({ rate: b.rate ?? 0, months: bitsOf(b.months, 12), days: bitsOf(b.days, 7), fromMinute: b.fromMinute ?? 0, toMinute: b.toMinute ?? 1440, price: b.price })),
+  bands: t.bands.map((b) => ({ register: registerIn(b.register ?? "1.8.0"), months: bitsOf(b.months, 12), days: bitsOf(b.days, 7), fromMinute: b.fromMinute ?? 0, toMinute: b.toMinute ?? 1440, price: b.price })),
 });
 
 /** A member uses this terminal from now on. Answers the eight bytes by which it knows him. */

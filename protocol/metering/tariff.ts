@@ -43,36 +43,36 @@ export function civil(day: number): { year: number; month: number; date: number 
   return { year: yearOfEra + era * 400 + (month < 2 ? 1 : 0), month: month, date: dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1 };
 }
 
-/** Index of the band in force for a rate at this time, −1 for none. */
-export function bandAt(t: MeterTariff, rate: number, at: number): number {
+/** Index of the band in force for a register at this time, −1 for none. */
+export function bandAt(t: MeterTariff, register: number, at: number): number {
   const local = localTime(at, t.offsetMinutes);
-  for (let i = 0; i < t.bands.length; i++) if (isIn(t.bands[i]!, rate, local)) return i;
+  for (let i = 0; i < t.bands.length; i++) if (isIn(t.bands[i]!, register, local)) return i;
   return -1;
 }
-function isIn(b: Band, rate: number, local: { month: number; weekday: number; minute: number }): boolean {
-  return b.rate === rate && ((b.months >> local.month) & 1) === 1 && ((b.days >> local.weekday) & 1) === 1 && local.minute >= b.fromMinute && local.minute < b.toMinute;
+function isIn(b: Band, register: number, local: { month: number; weekday: number; minute: number }): boolean {
+  return b.register === register && ((b.months >> local.month) & 1) === 1 && ((b.days >> local.weekday) & 1) === 1 && local.minute >= b.fromMinute && local.minute < b.toMinute;
 }
 
-/** Millionths of a minor unit for a thousandth. Where the time is unknown, the cheapest of the rate: a doubt is the customer's. */
-export function priceAt(t: MeterTariff, rate: number, at: number, quality: number): number {
+/** Millionths of a minor unit for a thousandth. Where the time is unknown, the cheapest of the register: a doubt is the customer's. */
+export function priceAt(t: MeterTariff, register: number, at: number, quality: number): number {
   if (quality > 0) {
-    const band = bandAt(t, rate, at);
+    const band = bandAt(t, register, at);
     return band < 0 ? 0 : t.bands[band]!.price;
   }
   let least = -1;
-  for (const b of t.bands) if (b.rate === rate && (least < 0 || b.price < least)) least = b.price;
+  for (const b of t.bands) if (b.register === register && (least < 0 || b.price < least)) least = b.price;
   return Math.max(0, least);
 }
 
 /** True when any register's price is another at the second time: a record is due between them. */
 export function changesPrice(t: MeterTariff, registers: readonly MeterRegister[], before: number, after: number): boolean {
-  for (const x of registers) if (bandAt(t, rateOf(x), before) !== bandAt(t, rateOf(x), after)) return true;
+  for (const x of registers) if (bandAt(t, registerNumber(x), before) !== bandAt(t, registerNumber(x), after)) return true;
   return false;
 }
 
-/** E of the OBIS code. */
-export function rateOf(x: MeterRegister): number {
-  return x.obis[4]!;
+/** Which register it is: C, D and E of its code. What is delivered (2.8.0) is none of what is taken, and gas none of the current. */
+export function registerNumber(x: MeterRegister): number {
+  return x.obis[2]! * 65536 + x.obis[3]! * 256 + x.obis[4]!;
 }
 
 /**
@@ -86,7 +86,7 @@ export function costBetween(t: MeterTariff, share: number, before: readonly Mete
     if (then === undefined) continue;
     const used = (thousandthsOf(now) || 0) - (thousandthsOf(then) || 0);
     if (used < 0 || thousandthsOf(now) === undefined || thousandthsOf(then) === undefined) return undefined;
-    cost += partOf(used * priceAt(t, rateOf(now), at, quality), share);
+    cost += partOf(used * priceAt(t, registerNumber(now), at, quality), share);
   }
   return cost <= 9007199254740991 ? cost : undefined;
 }

@@ -63,11 +63,11 @@ export function decodeResult(claims: Uint8Array): Result | undefined {
 // ---- plan -------------------------------------------------------------------------------------------------------------------------
 
 /**
- * One price. It holds for registers of this rate (E of the OBIS code: 0 the total, 1 … a meter's own tariffs), in these
- * months (bit 0 January), on these days of the week (bit 0 Monday), from minute to minute of the day; the first that fits.
+ * One price. It holds for one register (C, D and E of its OBIS code as one number: 1.8.0 the energy taken in all, 1.8.1 … by a
+ * meter's own tariffs, 24.2.1 gas), in these months (bit 0 January), on these days of the week (bit 0 Monday), from minute to minute of the day; the first that fits.
  * `price`: millionths of a minor unit for a thousandth of the unit, so 30,250 a watt hour are 30.25 cents a kilowatt hour.
  */
-export interface Band { rate: number; months: number; days: number; fromMinute: number; toMinute: number; price: number }
+export interface Band { register: number; months: number; days: number; fromMinute: number; toMinute: number; price: number }
 /** `offsetMinutes`: local time less UTC, the same in summer and winter, so that no hour comes twice. */
 export interface MeterTariff { id: number; offsetMinutes: number; bands: Band[] }
 export const mode = { postpaid: 0, prepaid: 1 } as const;
@@ -105,7 +105,7 @@ function writeUser(w: Writer, u: PlanUser): void {
 function writeTariff(w: Writer, t: MeterTariff): void {
   writeArray(w, 3);
   writeInt(w, t.id); writeInt(w, t.offsetMinutes); writeArray(w, t.bands.length);
-  for (const b of t.bands) { writeArray(w, 6); for (const n of [b.rate, b.months, b.days, b.fromMinute, b.toMinute, b.price]) writeInt(w, n); }
+  for (const b of t.bands) { writeArray(w, 6); for (const n of [b.register, b.months, b.days, b.fromMinute, b.toMinute, b.price]) writeInt(w, n); }
 }
 
 export function decodePlan(claims: Uint8Array): Plan | undefined {
@@ -141,8 +141,8 @@ function readTariff(r: Reader): MeterTariff {
 }
 function readBand(r: Reader): Band {
   readArray(r, 6);
-  const b = { rate: readUint(r), months: readUint(r), days: readUint(r), fromMinute: readUint(r), toMinute: readUint(r), price: readUint(r) };
-  if (b.rate > 255 || b.months > 4095 || b.days > 127 || b.fromMinute > 1440 || b.toMinute > 1440 || b.price > 1000000000) fail(r);
+  const b = { register: readUint(r), months: readUint(r), days: readUint(r), fromMinute: readUint(r), toMinute: readUint(r), price: readUint(r) };
+  if (b.register > 16777215 || b.months > 4095 || b.days > 127 || b.fromMinute > 1440 || b.toMinute > 1440 || b.price > 1000000000) fail(r);
   return b;
 }
 

@@ -76,6 +76,12 @@ test("every route does what it says", async () => {
   await ok("post", "/api/terminals/:id/settings", { id: box.id }, { passageMs: 9000 });
   await ok("post", "/api/terminals/:id/suspend", { id: box.id }, { why: "test" });
   await ok("post", "/api/terminals/:id/restore", { id: box.id }, { why: "test" });
+  const meter = await ok("post", "/api/terminals", {}, { name: "Pitch 7", role: "meter", merchant: "hall", zones: [], takes: [] });
+  expect((await call("POST", `/api/terminals/${box.id}/plan`, { currency: "EUR", tariffs: [{ id: 1, bands: [{ price: 1 }] }] })).json.error).toBe("no_meter");
+  await ok("post", "/api/terminals/:id/plan", { id: meter.terminalId }, { currency: "EUR", tariffs: [{ id: 1, bands: [{ price: 30_250, register: "1.8.1", months: [0, 1], days: [5, 6], fromMinute: 0, toMinute: 360 }] }] });
+  expect((await ok("post", "/api/terminals/:id/users", { id: meter.terminalId }, { user: "aiko", mode: "prepaid", tariff: 1 })).user).toMatch(/^[0-9a-f]{16}$/);
+  expect((await call("POST", `/api/terminals/${meter.terminalId}/users`, { user: "aiko", mode: "prepaid", tariff: 1 })).json.error).toBe("user_taken");
+  expect(await ok("get", "/api/charges")).toMatchObject([{ terminal_id: meter.terminalId, user_id: "aiko", stated: 0, paid: 0 }]);
   const sold = await ok("post", "/api/sales", {}, { product: "concert", user: "aiko", reference: "Desk 1/2 {d}", paid: "desk" });
   const stranger = await ok("post", "/api/sales", {}, { product: "concert", user: "Somebody@example.org", reference: "S", paid: "desk" });
   expect([sold.invitation, typeof stranger.invitation]).toEqual([undefined, "string"]);
@@ -107,7 +113,7 @@ test("every route does what it says", async () => {
   await ok("post", "/api/values/:id/status", { id: sold.valueId }, { state: "revoked", why: "lost" });
   await ok("post", "/api/handsets/:kid/revoke", { kid: Buffer.from(phone.kid).toString("hex") });
   await ok("post", "/api/terminals/:id/revoke", { id: clone.id }, { why: "stolen" });
-  expect((await ok("get", "/api/terminals")).map((t: { suspended: number }) => t.suspended).sort()).toEqual([0, 0, 2]);
+  expect((await ok("get", "/api/terminals")).map((t: { suspended: number }) => t.suspended).sort()).toEqual([0, 0, 0, 2]);
   journal(box, { kind: "closed", tap: 50 }, { kind: "closed", tap: 51 });
   await sync(x, { ...box, entries: box.entries, next: 900 } as typeof box, batchOf(box, 4, 4));
   expect(await ok("post", "/api/terminals/:id/lost", { id: box.id }, { through: 3, why: "broken flash" })).toEqual({ confirmed: 4 });

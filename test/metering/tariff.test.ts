@@ -7,12 +7,13 @@ import { addCost, changesPrice, civil, costBetween, localTime, priceAt, thousand
 
 const register = (value: number, scaler = 0, unit = 30, rate = 0): MeterRegister => ({ obis: new Uint8Array([1, 0, 1, 8, rate, 255]), value, scaler, unit });
 const utc = (text: string): number => Date.parse(text + "Z") / 1000;
+const taken = (e: number): number => 65536 + 8 * 256 + e;
 const all = { months: 4095, days: 127, fromMinute: 0, toMinute: 1440 };
-const flat: MeterTariff = { id: 1, offsetMinutes: 0, bands: [{ rate: 0, ...all, price: 30_250 }] };
+const flat: MeterTariff = { id: 1, offsetMinutes: 0, bands: [{ register: taken(0), ...all, price: 30_250 }] };
 /** Nights and week-ends are cheap, winters dear. */
 const seasons: MeterTariff = { id: 2, offsetMinutes: 60, bands: [
-  { rate: 0, ...all, days: 0b1100000, price: 20_000 }, { rate: 0, ...all, fromMinute: 0, toMinute: 360, price: 20_000 },
-  { rate: 0, ...all, months: 0b110000000111, price: 40_000 }, { rate: 0, ...all, price: 30_000 },
+  { register: taken(0), ...all, days: 0b1100000, price: 20_000 }, { register: taken(0), ...all, fromMinute: 0, toMinute: 360, price: 20_000 },
+  { register: taken(0), ...all, months: 0b110000000111, price: 40_000 }, { register: taken(0), ...all, price: 30_000 },
 ] };
 
 test("month, weekday and minute are the calendar's, for every day of 130 years", () => {
@@ -28,12 +29,12 @@ test.each([
   ["2026-07-15T10:00", 30_000, "a summer's Wednesday"], ["2026-01-14T10:00", 40_000, "a winter's Wednesday"], ["2026-01-17T10:00", 20_000, "a Saturday"],
   ["2026-01-14T23:30", 20_000, "after midnight where the meter stands"], ["2026-01-14T04:59", 20_000, "the last minute of the night"], ["2026-01-14T05:00", 40_000, "the first of the day"],
 ])("at %s the price is %i: %s", (at, price) => {
-  expect(priceAt(seasons, 0, utc(at), 2)).toBe(price);
+  expect(priceAt(seasons, taken(0), utc(at), 2)).toBe(price);
 });
 
 test("without a clock the price is the cheapest; a rate without a price costs nothing", () => {
-  expect(priceAt(seasons, 0, utc("2026-01-14T10:00"), 0)).toBe(20_000);
-  expect(priceAt(seasons, 3, utc("2026-01-14T10:00"), 2)).toBe(0);
+  expect(priceAt(seasons, taken(0), utc("2026-01-14T10:00"), 0)).toBe(20_000);
+  expect(priceAt(seasons, taken(3), utc("2026-01-14T10:00"), 2)).toBe(0);
 });
 
 test("another price begins: a record is due", () => {
@@ -70,11 +71,17 @@ test("many small intervals cost what one long one does; shares of all users neve
 });
 
 test("each tariff register of a meter has its own price", () => {
-  const two: MeterTariff = { id: 3, offsetMinutes: 0, bands: [{ rate: 1, ...all, price: 30_000 }, { rate: 2, ...all, price: 10_000 }] };
+  const two: MeterTariff = { id: 3, offsetMinutes: 0, bands: [{ register: taken(1), ...all, price: 30_000 }, { register: taken(2), ...all, price: 10_000 }] };
   const cost = costBetween(two, 10_000, [register(0, 0, 30, 1), register(0, 0, 30, 2)], [register(100, 0, 30, 1), register(50, 0, 30, 2), register(150, 0, 30, 0)], 0, 2);
   expect(cost).toBe(100 * 30_000 + 50 * 10_000);
 });
 
 test("a register that went back costs nothing and is no reading", () => {
   expect(costBetween(flat, 10_000, [register(10)], [register(9)], 0, 2)).toBeUndefined();
+});
+
+test("what is delivered to the grid, and gas on the same telegram, is not charged by the price of what is taken", () => {
+  const day: MeterTariff = { id: 3, offsetMinutes: 0, bands: [{ register: taken(1), ...all, price: 30_000 }] };
+  const others = (value: number): MeterRegister[] => [[1, 0, 2, 8, 1, 255], [0, 1, 24, 2, 1, 255]].map((obis) => ({ obis: new Uint8Array(obis), value, scaler: 0, unit: 30 }));
+  expect(costBetween(day, 10_000, others(0), others(500), 0, 2)).toBe(0);
 });
