@@ -13,10 +13,11 @@ import { cpu } from "./cpu.js";
 import { intake } from "./intake.js";
 import { journal } from "./journal.js";
 import { metering } from "./metering.js";
+import { orders } from "./orders.js";
 import { tap } from "./tap.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake, metering];
+const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake, orders, metering];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 

@@ -1,16 +1,19 @@
 /**
  * The story of `kaisatsu venue`, in plain lines: what people do, what the gate shows, how many bytes and milliseconds it
- * took, and at the end whether host, terminals and handsets tell the same (S1, S6, S11).
+ * took, a gift between them, and at the end whether host, terminals and handsets tell the same (S1, S6, S11, P8–P10).
  */
 import { addGate, addPhone, baud, collect, copyPhone, pause, powerCut, tapAt, until, type GateOnStage, type Seen, type Stage } from "./stage.js";
 import type { Context } from "../command.js";
 import { refresh, report, type Phone } from "../../node/phone.js";
+import * as shop from "../../node/shopping.js";
 import { boardFault } from "../../../runtime/journal/store.js";
 import { newestOf, newestReceipt, type WalletValue } from "../../../runtime/value/wallet.js";
 import { cobs, deframer, feed } from "../../../protocol/link/frame.js";
 import { refusals } from "../../../protocol/refusal.js";
 import { hex } from "../../../protocol/wire/bytes.js";
 import { intent, messageType, type as kinds } from "../../../protocol/wire/message.js";
+import { orderState } from "../../../protocol/wire/order.js";
+import { decodeReceipt, receiptKind } from "../../../protocol/wire/receipt.js";
 import { unit } from "../../../protocol/wire/value.js";
 
 export interface Summary {
@@ -25,6 +28,7 @@ export async function tell(stage: Stage, c: Context): Promise<Summary> {
   await teller.refusing();
   await teller.tearing();
   await teller.turnstile();
+  await teller.giving();
   await teller.withoutHost();
   return await teller.reckoning();
 }
@@ -171,6 +175,35 @@ class Teller {
     if (newestReceipt(book)!.after !== before + 2) throw wrong("the reversed use was charged");
   }
 
+  // ---- a gift (P8–P10) --------------------------------------------------------------------------------------------------------------
+
+  /** Ordered and paid on one handset, for somebody who has none yet; who thanks in words that the host cannot read. */
+  async giving(): Promise<void> {
+    this.head("A gift");
+    const { stage } = this, aiko = this.phones["aiko"]!;
+    await stage.api("POST", "/api/products", { product: "purse-50", name: "Card of 50.00 EUR", kind: "purse", sort: "prepaid", most: 5000, price: 5000, issuer: "box-office", until: Math.floor(Date.now() / 1000) + 30 * 86_400 });
+    await stage.api("POST", "/api/articles", { article: "concert", sort: "value", stock: 100 });
+    await stage.api("POST", "/api/sales", { product: "purse-50", user: "aiko@example.org", reference: "D7", paid: "desk" });
+    await collect(aiko);
+    const id = await shop.order(aiko, [{ to: { kind: "user", user: "chie@example.org" }, delivery: { by: "handset" }, at: 0, lines: [{ article: "concert", count: 1 }] }]);
+    const [bill] = await shop.bills(aiko);
+    this.say(`  Aiko orders a ticket for Chie, who is not registered. The bill comes to her handset: ${bill!.items[0]!.name}, ${(bill!.total / 100).toFixed(2)} EUR, ordered by herself.`);
+    if ((await shop.pay(aiko, bill!, { value: this.pick("aiko", "purse") })) !== orderState.held) throw wrong("the gift to a stranger was not held");
+    const [text] = await stage.api<{ text: string }[]>("GET", "/api/texts");
+    this.say("  She pays from her card. The money waits in an account of its own, at most thirty days; Chie is sent a token.");
+    this.phones["chie"] = await addPhone(stage, "chie@example.org");
+    const chie = this.phones["chie"]!;
+    if (!(await shop.claimGift(chie, /[0-9A-Z]{4}(-[0-9A-Z]{4}){4}/.exec(text!.text)![0]))) throw wrong("the gift was not claimed");
+    this.say(`  Chie enrols, claims it, and collects: ${(await collect(chie)).join(", ")}.`);
+    await shop.fetchMail(chie);
+    await shop.thank(chie, shop.giftsHere(chie)[0]!, chie.wallet.values, "See you inside!");
+    await shop.fetchMail(aiko);
+    const [thanks] = shop.thanksHere(aiko);
+    if (thanks?.thanks.message !== "See you inside!" || hex(thanks.thanks.order) !== hex(id)) throw wrong("the thanks did not arrive");
+    this.say(`  Her handset answers with a signed receipt and a word that the host passes on and cannot read: "${thanks.thanks.message}"`);
+    await this.tap("chie", "ticket", this.north, "Chie shows her ticket", 0);
+  }
+
   // ---- the host is away -------------------------------------------------------------------------------------------------------------
 
   async withoutHost(): Promise<void> {
@@ -208,7 +241,7 @@ class Teller {
   }
 
   private async compare(name: string, phone: Phone, v: WalletValue): Promise<boolean> {
-    const uses = v.receipts.filter((r) => r.proof.length === 64 && r.state !== "").length;
+    const uses = v.receipts.filter((r) => decodeReceipt(r.receipt)!.kind === receiptKind.use).length;
     if (uses === 0) return true;
     const states = await report(phone, v.value.valueId);
     const undone = states.filter((s) => s === 2).length;
