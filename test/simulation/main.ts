@@ -269,9 +269,9 @@ async function submission(o: Options): Promise<boolean> {
   const begun = performance.now();
   const from = o.from === 1 ? ofCommit() : o.from;
   const plans = await fixedBugs(o);
-  // The last of the table takes longest, so it begins.
+  // What takes longest begins: fuzzing, then the last of the table.
   const runs = [...suites].reverse().map((suite) => ["--exhaust", suite.name, "--damage", String(suite.usual)]);
-  const suitesGood = await inTurns([...runs, ["--fuzz", "--seeds", String(fuzzUsual)]].map((args) => (o.json ? [...args, "--json"] : args)));
+  const suitesGood = await inTurns([["--fuzz", "--seeds", String(fuzzUsual)], ...runs].map((args) => (o.json ? [...args, "--json"] : args)));
   const many = o.seeds === 200 ? 1000 : o.seeds;
   const both = newTotals();
   say(o.json, `seeds 1 to ${many}, and those of this commit: ${from} to ${from + many - 1}`, { fixed: [1, many], ofCommit: [from, from + many - 1] });
