@@ -111,5 +111,5 @@ declare const Uint32Array: { new (buffer: ArrayBuffer): Uint32Array };
 
 /** Pins by name, as far as a board page uses them; a board has those of its chip. */
 declare const LED1: Pin, LED2: Pin, LED3: Pin, BTN: Pin;
-declare const D0: Pin, D1: Pin, D2: Pin, D3: Pin, D4: Pin, D5: Pin, D16: Pin, D17: Pin, D18: Pin, D19: Pin, D21: Pin, D22: Pin, D28: Pin, D43: Pin, D44: Pin;
+declare const D0: Pin, D1: Pin, D2: Pin, D3: Pin, D4: Pin, D5: Pin, D16: Pin, D17: Pin, D18: Pin, D19: Pin, D21: Pin, D22: Pin, D28: Pin, D29: Pin, D43: Pin, D44: Pin;
 declare const B3: Pin, B4: Pin, B6: Pin, B7: Pin, B13: Pin;

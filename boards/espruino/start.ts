@@ -2,12 +2,15 @@
  * The firmware's own work: it takes the console off the line, makes a board of what the page names, opens what survived, and
  * then only calls the terminal when something happened or is due. A watchdog starts the board again if that ever ends.
  */
+// First what is called most: an engine looks for names in the order in which they were given.
+import "../../protocol/wire/cbor.js";
 import { crypto } from "./crypto.js";
 import { openFlash } from "./flash.js";
 import { openLine } from "./line.js";
 import { input, output, panel, type Lights } from "./pins.js";
 import { openBoardSetup, takePackage } from "../../runtime/board-setup.js";
 import type { Board } from "../../runtime/board.js";
+import type { Store } from "../../runtime/journal/store.js";
 import type { Role } from "../../runtime/role/role.js";
 import { hearService, isService, makeService } from "../../runtime/service.js";
 import { makeBooks } from "../../runtime/sync/board-books.js";
@@ -28,6 +31,9 @@ export interface Page {
   /** The passage sensor, if there is one. */
   readonly passage: Pin | undefined;
   readonly lights: Lights;
+  /** Held at a start it opens the console for a new program; its level then. */
+  readonly button: Pin;
+  readonly pressed: number;
   /** Address of the data pages where files are not mapped to memory; else 0. */
   readonly dataAddress: number;
   /** Unforeseeable bytes; boards whose own source is `rand()` have none until one is given to them. */
@@ -80,11 +86,19 @@ function onTime(at: number): void {
   setMs = monotonicMs();
 }
 
+/** Whoever holds the board in his hands may give it another program, but not its keys: they are erased before he gets a console. */
+function reopen(page: Page, cells: Store): void {
+  for (let i = 0; i < cells.pages; i++) cells.erase(i);
+  page.line.setConsole();
+}
+
 /** Starts this board in its role. */
 export function start(page: Page, role: Role): void {
+  const flash = openFlash(page.dataAddress);
+  page.button.mode(page.pressed === 1 ? "input_pulldown" : "input_pullup");
+  if (page.button.read() === page.pressed) { reopen(page, flash.cells); return; }
   E.setConsole(null, { force: true });
   E.enableWatchdog(watchdogSeconds, false);
-  const flash = openFlash(page.dataAddress);
   const board = {
     name: page.name, link: openLine(page.line), scanner: undefined, relay: output(page.relay, page.relayOn),
     passage: page.passage === undefined ? undefined : input(page.passage, 1, lookSoon), panel: panel(page.lights),

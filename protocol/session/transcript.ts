@@ -8,7 +8,7 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { copy, join, utf8 } from "../wire/bytes.js";
 import { finish, writeArray, writeBytes, writeInt, writeText, writer } from "../wire/cbor.js";
-import { macHeader, macStructure, sigStructure, signHeader } from "../wire/cose.js";
+import { classStructure, sigStructure, signHeader } from "../wire/cose.js";
 
 export const none = new Uint8Array(0);
 
@@ -73,7 +73,7 @@ export interface GroupKeys { group: number; epoch: number; grantKey: Uint8Array;
 
 /** HMAC 256/64 over the standard MAC structure of a class. */
 export function mac8(crypto: Crypto, key: Uint8Array, className: string, aad: Uint8Array, payload: Uint8Array): Uint8Array {
-  return copy(crypto.hmac(key, macStructure(macHeader(className), aad, payload)), 0, 8);
+  return copy(crypto.hmac(key, classStructure(className, aad, payload)), 0, 8);
 }
 
 /** K: the grant's own key, one HKDF-Expand block (`tap.md` §6). Group and epoch are four bytes each, big endian. */

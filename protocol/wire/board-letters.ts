@@ -4,7 +4,7 @@
  *
  * Everything has a number that only rises; the board says what it holds, and the host answers with what fits of the rest.
  */
-import { done, fail, finish, readArray, readBool, readBytes, readNull, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeNull, writer } from "./cbor.js";
+import { done, fail, finish, readArray, readBool, readBytes, readNull, readUint, reading, writeArray, writeBool, writeBytes, writeInt, writeNull, writer } from "./cbor.js";
 import { readOptional, writeOptional } from "./lists.js";
 import { limits } from "../limits.js";
 
@@ -17,7 +17,7 @@ export function encodePullBoard(p: PullBoard): Uint8Array {
   return finish(w);
 }
 export function decodePullBoard(body: Uint8Array): PullBoard | undefined {
-  const r = reader(body);
+  const r = reading(body);
   readArray(r, 6);
   const p = { configuration: readUint(r), generation: readUint(r), epoch: readUint(r), list: readUint(r), arriving: readUint(r), from: readUint(r) };
   return done(r) ? p : undefined;
@@ -46,7 +46,7 @@ export function encodeNewsBoard(n: NewsBoard): Uint8Array {
   return finish(w);
 }
 export function decodeNewsBoard(body: Uint8Array): NewsBoard | undefined {
-  const r = reader(body);
+  const r = reading(body);
   readArray(r, 7);
   const n = { at: readUint(r), epoch: readUint(r), more: readBool(r), configuration: readOptional(r), group: readOptional(r) } as NewsBoard;
   n.master = undefined;

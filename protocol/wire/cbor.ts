@@ -4,6 +4,7 @@
  * A writer appends items to a growing buffer; maps are written in the order of their encoded keys by the caller, and
  * `finish` checks the whole. A reader walks once, front to back; the first thing that does not fit marks it bad, every
  * later read answers zero or empty, and `done` is asked once, at the end: true only if all fitted and nothing is left.
+ * Whoever reads everything and ends so needs no second walk: `reading` checks each item as it is read.
  * `scan` is the door for bytes from outside: it refuses indefinite lengths, non-shortest forms, unsorted or duplicate
  * keys, floats, tags, bad UTF-8, trailing bytes and deep nesting, before anything is read. Integers are safe integers.
  */
@@ -116,6 +117,14 @@ export function reader(bytes: Uint8Array, tag?: number): Reader {
   return { bytes: bytes, at: start, bad: item(bytes, start, cborDepthMax, false) !== bytes.length };
 }
 
+/**
+ * The same for a decoder that reads all of it and asks `done`: whatever `scan` would refuse, one of its reads does. A decoder
+ * that stops before the end must take `reader`.
+ */
+export function reading(bytes: Uint8Array): Reader {
+  return { bytes: bytes, at: 0, bad: false };
+}
+
 /** True when all reads fitted and nothing is left over. */
 export function done(r: Reader): boolean {
   return !r.bad && r.at === r.bytes.length;
@@ -127,8 +136,10 @@ export function fail(r: Reader): void {
 }
 
 export function readInt(r: Reader): number {
-  if (peekMajor(r) === 1) return -1 - readHead(r, 1);
-  return readHead(r, 0);
+  if (peekMajor(r) !== 1) return readHead(r, 0);
+  const n = readHead(r, 1);
+  if (n > 9007199254740990) r.bad = true;
+  return -1 - n;
 }
 export function readUint(r: Reader): number {
   return readHead(r, 0);
@@ -136,7 +147,7 @@ export function readUint(r: Reader): number {
 /** A byte string; with `size` given, of exactly that many bytes. A copy, so that nothing of the message is kept alive. */
 export function readBytes(r: Reader, size?: number): Uint8Array {
   const length = readHead(r, 2);
-  if (size !== undefined && length !== size) r.bad = true;
+  if ((size !== undefined && length !== size) || length > r.bytes.length - r.at) r.bad = true;
   if (r.bad) return new Uint8Array(size === undefined ? 0 : size);
   const bytes = copy(r.bytes, r.at, r.at + length);
   r.at += length;
@@ -144,10 +155,11 @@ export function readBytes(r: Reader, size?: number): Uint8Array {
 }
 export function readText(r: Reader): string {
   const length = readHead(r, 3);
-  if (r.bad) return "";
-  const text = fromUtf8(r.bytes.subarray(r.at, r.at + length))!;
+  const text = r.bad || length > r.bytes.length - r.at ? undefined : fromUtf8(r.bytes.subarray(r.at, r.at + length));
   r.at += length;
-  return text;
+  if (text !== undefined) return text;
+  r.bad = true;
+  return "";
 }
 /** An array's length; with `items` given, exactly that. */
 export function readArray(r: Reader, items?: number): number {
@@ -179,12 +191,16 @@ export function peekMajor(r: Reader): number {
 export function readRaw(r: Reader): Uint8Array {
   if (r.bad || r.at >= r.bytes.length) { r.bad = true; return new Uint8Array(0); }
   const start = r.at;
-  r.at = item(r.bytes, start, cborDepthMax, true);
-  return copy(r.bytes, start, r.at);
+  const end = item(r.bytes, start, cborDepthMax, true);
+  if (end < 0) { r.bad = true; return new Uint8Array(0); }
+  r.at = end;
+  return copy(r.bytes, start, end);
 }
 function readHead(r: Reader, major: number): number {
   if (r.bad || r.at >= r.bytes.length || r.bytes[r.at]! >> 5 !== major) { r.bad = true; return 0; }
-  r.at = head(r.bytes, r.at);
+  const end = head(r.bytes, r.at);
+  if (end < 0) { r.bad = true; return 0; }
+  r.at = end;
   return argument;
 }
 

@@ -9,6 +9,7 @@ import {
   done, fail, finish, peekMajor, readArray, readBool, readBytes, readInt, readMap, readRaw, reader, writeArray, writeBool, writeBytes,
   writeInt, writeMap, writeNull, writeRaw, writeTag, writeText, writer, type Reader, type Writer,
 } from "./cbor.js";
+import { copy } from "./bytes.js";
 
 /** Registered algorithm numbers. */
 export const algorithm = { esp256: -9, es256: -7, hmac64: 4, hmac256: 5, a128gcm: 1, aesCcm16: 30, ecdhEsHkdf256: -25 } as const;
@@ -39,6 +40,23 @@ export function macHeader(name: string): Uint8Array {
   writeInt(w, 16); writeText(w, className(name));
   return finish(w);
 }
+
+/** What a COSE_Mac0 of a class in a tap covers: as `macStructure` of its header, whose bytes are made once for each class. */
+export function classStructure(name: string, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {
+  let begins = beginnings[name];
+  if (begins === undefined) {
+    const head = writer();
+    writeArray(head, 4);
+    writeText(head, "MAC0"); writeBytes(head, macHeader(name));
+    begins = copy(head.bytes, 0, head.at);
+    beginnings[name] = begins;
+  }
+  const w = writer();
+  writeRaw(w, begins); writeBytes(w, externalAad); writeBytes(w, payload);
+  return finish(w);
+}
+/** There are seven classes. */
+const beginnings: Record<string, Uint8Array | undefined> = {};
 
 /** RFC 9052 §4.4: what a signature of a COSE_Sign1 covers. */
 export function sigStructure(protectedHeader: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): Uint8Array {

@@ -2,7 +2,7 @@
  * What a terminal journals and the host takes in, entry by entry, in the order it happened. A finished record is what
  * money is paid for; the others say what became of it, or that nothing more will (`tap.md` §3, §4).
  */
-import { done, fail, finish, readArray, readBool, readBytes, readText, readUint, reader, writeArray, writeBool, writeBytes, writeInt, writeText, writer, type Reader } from "./cbor.js";
+import { done, fail, finish, readArray, readBool, readBytes, readText, readUint, reading, writeArray, writeBool, writeBytes, writeInt, writeText, writer, type Reader } from "./cbor.js";
 import { decodeFinishedA, decodeFinishedB, decodeReceipt, decodeReversal } from "./receipt.js";
 
 /** `finished`: the record itself, and what a terminal needs of its value to start again without decoding every claim. */
@@ -92,7 +92,7 @@ export function encodeEntry(e: Entry): Uint8Array {
 
 /** The entry in these bytes, or undefined. */
 export function decodeEntry(bytes: Uint8Array): Entry | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   const items = readArray(r);
   const kind = readUint(r);
   let e: Entry | undefined;

@@ -8,7 +8,7 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { copy, equal, utf8 } from "./bytes.js";
 import {
-  done, fail, finish, readArray, readBytes, readInt, readMap, readUint, reader, writeArray, writeBytes, writeInt, writeMap, writeText,
+  done, fail, finish, readArray, readBytes, readInt, readMap, readUint, reader, reading, writeArray, writeBytes, writeInt, writeMap, writeText,
   writer,
 } from "./cbor.js";
 import { algorithm, decodeEncrypt, encodeEncrypt, encryptStructure, kdfContext, readKey, writeKey } from "./cose.js";
@@ -48,7 +48,7 @@ export function encodeMessage(m: Message): Uint8Array {
 }
 
 export function decodeMessage(claims: Uint8Array): Message | undefined {
-  const r = reader(claims);
+  const r = reading(claims);
   const m = {} as Message;
   if (readMap(r) !== 3) fail(r);
   label(r, 3); m.recipient = readBytes(r, 8);

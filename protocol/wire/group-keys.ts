@@ -1,7 +1,7 @@
 /**
  * The three keys that the boards of a group share for one epoch (profile B, `tap.md` §6), as they travel sealed and lie in a cell.
  */
-import { done, finish, readArray, readBytes, readUint, reader, writeArray, writeBytes, writeInt, writer } from "./cbor.js";
+import { done, finish, readArray, readBytes, readUint, reading, writeArray, writeBytes, writeInt, writer } from "./cbor.js";
 
 /** `[group, epoch, grantKey, deriveKey, receiptKey]`, sealed on its way. */
 export interface GroupKeyPackage { group: number; epoch: number; grantKey: Uint8Array; deriveKey: Uint8Array; receiptKey: Uint8Array }
@@ -11,7 +11,7 @@ export function encodeGroupKeys(x: GroupKeyPackage): Uint8Array {
   return finish(w);
 }
 export function decodeGroupKeys(bytes: Uint8Array): GroupKeyPackage | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   readArray(r, 5);
   const x = { group: readUint(r), epoch: readUint(r), grantKey: readBytes(r, 32), deriveKey: readBytes(r, 32), receiptKey: readBytes(r, 32) };
   return done(r) ? x : undefined;

@@ -7,7 +7,7 @@
  * instead of a tap is in `carry.ts`, what makes a blank board ours in `provision.ts`.
  */
 import {
-  done, fail, finish, peekMajor, readArray, readBytes, readNull, readText, readUint, reader,
+  done, fail, finish, peekMajor, readArray, readBytes, readNull, readText, readUint, reader, reading,
   writeArray, writeBytes, writeInt, writeNull, writeText, writer, type Reader, type Writer,
 } from "./cbor.js";
 import type { SignedClaims } from "./certificate.js";
@@ -33,8 +33,9 @@ export function messageType(bytes: Uint8Array): number {
   return readArray(r) < 1 || peekMajor(r) !== 0 ? -1 : readUint(r);
 }
 
+/** A message of this type, for a decoder that reads all of it. */
 export function begin(bytes: Uint8Array, number: number): Reader {
-  const r = reader(bytes);
+  const r = reading(bytes);
   readArray(r);
   if (readUint(r) !== number) fail(r);
   return r;
@@ -102,7 +103,9 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
 
 /** The version a hello claims, or −1 when it is no hello. */
 export function helloVersion(bytes: Uint8Array): number {
-  const r = begin(bytes, type.hello);
+  const r = reader(bytes);
+  readArray(r);
+  if (readUint(r) !== type.hello) fail(r);
   const version = readUint(r);
   return r.bad ? -1 : version;
 }

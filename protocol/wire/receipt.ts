@@ -6,7 +6,7 @@
  */
 import type { Crypto } from "../crypto/crypto.js";
 import {
-  done, fail, finish, readArray, readBytes, readNull, readUint, reader, writeArray, writeBytes, writeInt,
+  done, fail, finish, readArray, readBytes, readNull, readUint, reader, reading, writeArray, writeBytes, writeInt,
   writeNull, writer, type Reader, type Writer,
 } from "./cbor.js";
 import { sigStructure, signHeader } from "./cose.js";
@@ -59,7 +59,7 @@ export function encodeReceipt(x: Receipt): Uint8Array {
 
 /** The receipt in these bytes, or undefined. */
 export function decodeReceipt(bytes: Uint8Array): Receipt | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   const items = readArray(r);
   if (items !== 13 && items !== 14) fail(r);
   const x = {} as Receipt;
@@ -106,7 +106,7 @@ export function encodeReversal(x: Reversal): Uint8Array {
 }
 
 export function decodeReversal(bytes: Uint8Array): Reversal | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   readArray(r, 8);
   if (readUint(r) !== reversalKind) fail(r);
   const x = {
@@ -153,13 +153,13 @@ export function receiptIn(record: Uint8Array): Uint8Array | undefined {
   return r.bad ? undefined : receipt;
 }
 export function decodeFinishedA(bytes: Uint8Array): FinishedA | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   readArray(r, 4);
   const x = { terminalId: readBytes(r, 8), receipt: readBytes(r), signature: readBytes(r, 64), acknowledgement: readBytes(r, 64) };
   return done(r) ? x : undefined;
 }
 export function decodeFinishedB(bytes: Uint8Array): FinishedB | undefined {
-  const r = reader(bytes);
+  const r = reading(bytes);
   readArray(r, 3);
   const x = { receipt: readBytes(r), mac: readBytes(r, 8), evidence: readBytes(r, 64) };
   return done(r) ? x : undefined;

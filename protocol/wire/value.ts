@@ -6,7 +6,7 @@
 import type { Crypto } from "../crypto/crypto.js";
 import { copy } from "./bytes.js";
 import {
-  done, fail, finish, readArray, readBytes, readInt, readMap, readText, readUint, reader, writeArray,
+  done, fail, finish, readArray, readBytes, readInt, readMap, readText, readUint, reading, writeArray,
   writeBytes, writeInt, writeMap, writeRaw, writeText, writer, type Reader,
 } from "./cbor.js";
 import { readKey, sigStructure, signHeader, writeKey } from "./cose.js";
@@ -81,7 +81,7 @@ export function encodeValue(v: Value): Uint8Array {
 /** The value in `claims`, or undefined when they are not exactly of this form. */
 export function decodeValue(claims: Uint8Array): Value | undefined {
   if (claims.length > limits.valueClaimsBytesMax) return undefined;
-  const r = reader(claims);
+  const r = reading(claims);
   const pairs = readMap(r);
   const isGrant = pairs === 5;
   if (pairs !== 5 && pairs !== 6) fail(r);

@@ -3,8 +3,11 @@
  * on its flash pages (S1, S11).
  */
 import { describe, expect, test } from "vitest";
-import { dataAddress, firmware, pagesOf, restart, tap, type Firmware } from "./firmware.js";
+import { bundle, dataAddress, firmware, pagesOf, restart, tap, type Firmware } from "./firmware.js";
 import { ask, makeHand, newestOf, type Hand } from "../session/core.js";
+import { makeEngine } from "../../boards/bench/espruino/engine.js";
+import { makeChip } from "../../boards/bench/espruino/flash.js";
+import { modelOf } from "../../boards/bench/espruino/models.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { refusal } from "../../protocol/refusal.js";
 import { decodeEntry, type Entry } from "../../protocol/wire/entry.js";
@@ -27,7 +30,7 @@ function silent(h: Hand): void {
   h.out = [];
 }
 /** How often the relay went on. */
-const opened = (f: Firmware): number => f.pins.filter(([pin, level]) => pin === "D2" && level === 1).length;
+const opened = (f: Firmware): number => f.pins.filter(([pin, level]) => pin === "D29" && level === 1).length;
 const last = (h: Hand): number | undefined => h.shown.at(-1)?.code;
 const without = (number: number) => (_: string, bytes: Uint8Array): Uint8Array[] => (messageType(bytes) === number ? [] : [bytes]);
 
@@ -54,7 +57,7 @@ describe("a gate of profile B on a Xiao BLE", () => {
     const hand = makeHand(f.mint, "coupon", { profile: "B" });
     tap(f, hand);
     f.engine.advance(9000);
-    expect(f.pins.filter(([pin]) => pin === "D2").at(-1)).toEqual(["D2", 0]);
+    expect(f.pins.filter(([pin]) => pin === "D29").at(-1)).toEqual(["D29", 0]);
     hand.intent = intent.resume;
     tap(f, hand);
     expect([opened(f), kinds(f)]).toEqual([2, ["finished", "outcome", "reopened"]]);
@@ -108,5 +111,31 @@ describe("a gate of profile B on a Xiao BLE", () => {
       expect([opened(f), kinds(f).filter((k) => k === "finished").length], `cut at ${n}`).toEqual([1, 1]);
     }
     expect(cuts).toBeGreaterThan(1);
+  });
+
+  test("the console is closed; holding the button at a start erases the keys and opens it", async () => {
+    const f = await firmware();
+    f.engine.receive("Serial1", Buffer.from("\n1+1\n"));
+    f.engine.advance(100);
+    expect(f.toHandset).toEqual([]);
+    f.engine.powerOff();
+    f.engine.drive("D2", 0);
+    f.engine.powerOn();
+    f.engine.receive("Serial1", Buffer.from("1+1\n"));
+    expect(Buffer.concat(f.toHandset).toString()).toContain("=2");
+    expect(pagesOf(f.chip, dataAddress + 3 * f.chip.pageBytes, 2).read(0, 0, f.chip.pageBytes).every((byte) => byte === 255)).toBe(true);
+    expect(journal(f).length).toBeGreaterThan(0);
+  });
+
+  test("a board whose random source repeats serves nobody", async () => {
+    const model = modelOf("esp32")!;
+    const chip = makeChip(model, () => 0.5);
+    const engine = makeEngine({ model, chip, random32: () => 1 });
+    engine.powerOn();
+    engine.evaluate(`require("Storage").write("kaisatsu", "", 0, ${6 * 4096})`);
+    engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify((await bundle("esp32")).code)})`);
+    engine.powerOff();
+    engine.powerOn();
+    expect(engine.errors.map((e) => e.slice(0, 80))).toEqual([]);
   });
 });

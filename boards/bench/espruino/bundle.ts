@@ -43,7 +43,7 @@ export async function buildBundle(b: Bundle, readable = false): Promise<Built> {
   const made = await build({
     entryPoints: [join(compiled, "boards/espruino", b.entry + ".js")], bundle: true, minifySyntax: true, minifyWhitespace: true, minifyIdentifiers: !readable, write: false, metafile: true, format: "cjs", external: ["crypto", "Flash", "Storage"], target: "es2015", charset: "ascii",
     legalComments: "none", mangleProps: /^/, reserveProps: new RegExp(`^(${keptNames.join("|")})$`),
-    plugins: [modulesOf(b, sentences)], logLevel: "silent",
+    inject: [join(compiled, "boards/espruino/natives.js")], plugins: [modulesOf(b, sentences)], logLevel: "silent",
   });
   const code = withNothing(made.outputFiles[0]!.text.replace(/^"use strict";/, "").replace(/\n$/, ""));
   const inputs = Object.values(made.metafile.outputs)[0]!.inputs;
