@@ -11,7 +11,9 @@ import { modelOf } from "../../boards/bench/espruino/models.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { refusal } from "../../protocol/refusal.js";
 import { decodeEntry, type Entry } from "../../protocol/wire/entry.js";
-import { intent, messageType, type } from "../../protocol/wire/message.js";
+import { makeLink, poll, receive, wake } from "../../protocol/link/link.js";
+import { serial } from "../../protocol/link/media.js";
+import { decodeStop, intent, messageType, type } from "../../protocol/wire/message.js";
 import { acknowledgementToSign, decodeFinishedB } from "../../protocol/wire/receipt.js";
 import { openJournal } from "../../runtime/journal/recovery.js";
 
@@ -130,12 +132,20 @@ describe("a gate of profile B on a Xiao BLE", () => {
   test("a board whose random source repeats serves nobody", async () => {
     const model = modelOf("esp32")!;
     const chip = makeChip(model, () => 0.5);
-    const engine = makeEngine({ model, chip, random32: () => 1 });
+    const said: Uint8Array[] = [];
+    const engine = makeEngine({ model, chip, random32: () => 1, world: { onBytes: (_, bytes) => said.push(bytes) } });
+    engine.drive("D0", 1);
     engine.powerOn();
     engine.evaluate(`require("Storage").write("kaisatsu", "", 0, ${6 * 4096})`);
     engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify((await bundle("esp32")).code)})`);
     engine.powerOff();
     engine.powerOn();
+    said.length = 0;
+    const link = makeLink(serial, true);
+    wake(link);
+    for (const bytes of poll(link, 0).output) engine.receive("Serial1", bytes);
+    engine.advance(100);
+    expect(said.flatMap((bytes) => receive(link, bytes, 100).messages).map(decodeStop)).toEqual([refusal.out_of_service]);
     expect(engine.errors.map((e) => e.slice(0, 80))).toEqual([]);
   });
 });
