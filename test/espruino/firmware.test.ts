@@ -134,9 +134,7 @@ describe("a gate of profile B on a Xiao BLE", () => {
     const chip = makeChip(model, () => 0.5);
     const said: Uint8Array[] = [];
     const engine = makeEngine({ model, chip, random32: () => 1, world: { onBytes: (_, bytes) => said.push(bytes) } });
-    engine.drive("D0", 1);
     engine.powerOn();
-    engine.evaluate(`require("Storage").write("kaisatsu", "", 0, ${6 * 4096})`);
     engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify((await bundle("esp32")).code)})`);
     engine.powerOff();
     engine.powerOn();

@@ -60,7 +60,6 @@ export async function firmware(board = "xiao-ble", change: Partial<Configuration
   const f = { chip, mint, terminalId, link: makeLink(serial, true), toHandset: [] as Uint8Array[], pins: [] as [string, number][] } as Firmware;
   f.engine = makeEngine({ model, chip, random32, world: { onBytes: (_, bytes) => f.toHandset.push(new Uint8Array(bytes)), onPin: (pin, level) => f.pins.push([pin, level]) } });
   f.nowMs = () => f.engine.nowMs;
-  f.engine.drive("D2", 1);
   f.engine.powerOn();
   f.engine.evaluate(`require("Storage").write(".bootcde", ${JSON.stringify(code ?? (await bundle(board)).code)})`);
   f.engine.powerOff();

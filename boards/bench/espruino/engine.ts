@@ -202,7 +202,7 @@ export function makeEngine(o: EngineOptions): Engine {
     let pin = pinObjects.get(real);
     if (pin === undefined) {
       const output = (level: number): void => drivePin(real, level ? 1 : 0, 0);
-      pin = { write: powered(output), read: () => (pins.get(real) ?? 0) > 0.5 ? 1 : 0, set: powered(() => output(1)), reset: powered(() => output(0)), mode: () => undefined, toString: () => real, pin: real };
+      pin = { write: powered(output), read: () => (pins.get(real) ?? 0) > 0.5 ? 1 : 0, set: powered(() => output(1)), reset: powered(() => output(0)), mode: (mode: unknown) => { if (!pins.has(real) && mode === "input_pullup") pins.set(real, 1); }, toString: () => real, pin: real };
       pinObjects.set(real, pin);
     }
     return pin;
