@@ -31,7 +31,8 @@ const words = (
 
 const gateB: Shortening = {
   words,
-  absent: "scanner undone fold certificateSent".split(" "),
+  unheard: ["assert", "tell"],
+  absent: "scanner undone fold certificateSent isAsked due onEvent oneWay beacon".split(" "),
   never: "agree sign beacon handover handover_asked ask_owner handover_answer agreed signed agreeing signing asking handing A too_much".split(" "),
 };
 

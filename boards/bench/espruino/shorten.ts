@@ -6,7 +6,8 @@
  *   esbuild drops what only they reached;
  * - functions become arrows, which are shorter there and take fewer variables, and words that only this program reads
  *   (states, kinds of effects) become as short as its properties;
- * - sentences for people become numbers, kept beside the bundle, and assertions go: where there is no display nobody reads them.
+ * - sentences for people become numbers, kept beside the bundle, and what is told to a watcher goes, assertions with it: where
+ *   there is no display nobody reads them.
  *
  * Nothing here changes what a program does for the input that it can get; the whole tap, torn and cut, is run on the result.
  */
@@ -19,6 +20,8 @@ export interface Shortening {
   readonly never: readonly string[];
   /** Words that nobody outside the program sees. */
   readonly words: readonly string[];
+  /** Functions that only speak to somebody who watches; a call of one is left out where it is a statement. */
+  readonly unheard: readonly string[];
 }
 
 /** The tables of numbers that a module exports, by name; `of` resolves one of its imports to the tables there. */
@@ -121,7 +124,7 @@ function edit(n: Any, parent: Any | undefined, isTop: boolean, code: string, s: 
     }
     case "ExpressionStatement": {
       const call = child(n, "expression");
-      return call.type === "CallExpression" && child(call, "callee").name === "assert" && replace(n, "");
+      return call.type === "CallExpression" && s.unheard.includes(child(call, "callee").name as string) && replace(n, ";");
     }
     case "CallExpression": return sentence(n, sentences, replace);
     case "MemberExpression": return member(n, parent, s, tables, replace);
