@@ -40,6 +40,9 @@ export interface Sync {
   notBeforeMs: Record<Slot, number>;
   failures: Record<Slot, number>;
   nextPullMs: number;
+  /** Answers in a row that moved nothing, because the host lacks what was given back here; records rest until then, and nothing else does. */
+  unmoved: number;
+  recordsNotBeforeMs: number;
   /** News that could not be taken, in a row: the next pull waits longer each time. */
   poorNews: number;
   /** The host is to be asked how far it has our records: after a start and after it was away, because it may have been restored. */
@@ -73,7 +76,7 @@ export function makeSync(terminal: Terminal): Sync {
   attempt(terminal, () => adoptKeys(terminal));
   return {
     terminal: terminal, who: who, outstanding: { talk: undefined, ask: undefined, wait: undefined }, notBeforeMs: { talk: 0, ask: 0, wait: 0 }, failures: { talk: 0, ask: 0, wait: 0 },
-    nextPullMs: 0, poorNews: 0, askMark: true, renewNotBeforeMs: 0, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
+    nextPullMs: 0, unmoved: 0, recordsNotBeforeMs: 0, poorNews: 0, askMark: true, renewNotBeforeMs: 0, questionNumber: 0, answerCode: 0, asked: new Uint8Array(0), onTime: undefined,
   };
 }
 
@@ -93,10 +96,10 @@ function post(s: Sync, type: number, body: Uint8Array, certificate?: Uint8Array)
   return writeLetter(s.who, type, body, time.at, time.quality, certificate);
 }
 
-/** Records first: they are money. Then news, and in its time a new certificate. */
+/** Records first: they are money, unless the host can do nothing with them. Then news, and in its time a new certificate. */
 function talk(s: Sync, now: number, nonce: Uint8Array): Letter | undefined {
   const t = s.terminal;
-  if (t.confirmed + 1 < t.journal.next || s.askMark) return records(s);
+  if (s.askMark || (t.confirmed + 1 < t.journal.next && now >= s.recordsNotBeforeMs)) return records(s);
   if (isRenewalDue(s, now)) return renew(s);
   if (now < s.nextPullMs) return undefined;
   const setup = t.setup;
@@ -209,10 +212,14 @@ export function failed(s: Sync, slot: Slot): void {
 
 /** Twice as long each time, and by half of it at random, so that many terminals do not come back in one moment. */
 function rest(s: Sync, slot: Slot): void {
-  let longest = retryMs;
-  for (let i = 0; i < s.failures[slot] && longest < retryMostMs; i++) longest *= 2;
+  s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + atRandom(s, longer(s.failures[slot]));
   s.failures[slot]++;
-  s.notBeforeMs[slot] = s.terminal.board.clock.monotonicMs() + atRandom(s, Math.min(retryMostMs, longest));
+}
+
+function longer(times: number): number {
+  let longest = retryMs;
+  for (let i = 0; i < times && longest < retryMostMs; i++) longest *= 2;
+  return Math.min(retryMostMs, longest);
 }
 
 /** Between half of `most` and all of it. */
@@ -230,8 +237,10 @@ function confirmThrough(s: Sync, body: Uint8Array): void {
   if (taken.through >= t.journal.next) { rest(s, "talk"); endService(t, "The host has more entries of this terminal than its journal: the journal was cut or exchanged, call the operator."); return; }
   s.askMark = false;
   const kept = Math.max(taken.through, firstKept(t.journal) - 1);
-  // Records that it needs were given back here: nothing gets better by asking at once.
-  if (kept !== taken.through || (kept === t.confirmed && kept + 1 < t.journal.next)) rest(s, "talk");
+  // Records that it needs were given back here: nothing gets better by asking at once, and news must not wait for that.
+  const isMoved = kept === taken.through && (kept !== t.confirmed || kept + 1 >= t.journal.next);
+  s.unmoved = isMoved ? 0 : s.unmoved + 1;
+  s.recordsNotBeforeMs = isMoved ? 0 : t.board.clock.monotonicMs() + atRandom(s, longer(s.unmoved - 1));
   if (kept === t.confirmed) return;
   t.confirmed = kept;
   t.setup.confirmed = kept;

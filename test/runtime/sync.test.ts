@@ -309,8 +309,26 @@ describe("50: the host was restored from a backup", () => {
     failed(sync, "talk");
     let letters = 0;
     for (let i = 0; i < 600; i++) { letters += talk(sync, host, gate, () => "through", 5); gate.world.clock.advance(1000); }
-    expect(letters).toBeLessThan(200);
+    expect(host.letters.filter((m) => m.type === messageType.records).length).toBeLessThan(60);
+    expect(letters).toBeLessThan(250);
     expect(gate.terminal.outOfService).toBe("");
+  });
+  test("while records wait for the operator's word, news come all the same: status lists grow no older, certificates are renewed", () => {
+    const { gate, host } = used(4);
+    const sync = syncOf(gate);
+    drain(sync, host, gate);
+    gate.terminal.journal.pages[0]!.firstSequence = 6; // as if earlier pages were given back
+    host.entries = host.entries.slice(0, 3);
+    failed(sync, "talk");
+    const before = host.letters.length;
+    for (let i = 0; i < 60; i++) { talk(sync, host, gate); gate.world.clock.advance(1000); }
+    expect(host.letters.slice(before).filter((m) => m.type === messageType.pull).length).toBeGreaterThan(6);
+    expect(gate.terminal.setup.pulledAt).toBeGreaterThan(host.at() - 20);
+    certifies(gate, host);
+    gate.world.clock.advance(8 * daySeconds * 1000);
+    talk(sync, host, gate);
+    expect(gate.terminal.setup.certificate!.decoded.expires).toBeGreaterThan(host.at() + 13 * daySeconds);
+    expect(gate.terminal.confirmed).toBe(5);
   });
 
   test("it shows what such a host has forgotten: its own certificate while it asks, then the one that the first record names", () => {
