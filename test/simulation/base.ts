@@ -41,7 +41,7 @@ const terminals: readonly NewTerminal[] = [
   { name: "gate3", role: "gate", merchant: "hall", zones: [1], takes: [{ kind: "pass", action: 2, zone: 1 }, { kind: "coupon", action: 1, zone: 1 }], profileB: true },
 ];
 
-export interface Base { dump: Dump; keys: KeyStore; gates: { journal: Pages; cells: Pages; secrets: Map<string, Uint8Array> }[]; handsets: { store: Pages; secrets: Map<string, Uint8Array> }[]; terminalIds: string[]; endsAt: number }
+export interface Base { dump: Dump; keys: KeyStore; gates: { journal: Pages; cells: Pages; secrets: Map<string, Uint8Array> }[]; handsets: { store: Pages; secrets: Map<string, Uint8Array> }[]; terminalIds: string[]; endsAt: number; kept: Record<string, unknown> }
 
 const quiet: Plan = { seed: 0, config: { gates: gateKinds.map(() => ({ battery: "good", random: "good", driftPpm: 0, offsetSeconds: 0 })), handsets: [], lies: 0 }, workload: [], faults: [] };
 
@@ -67,13 +67,14 @@ export async function makeBase(): Promise<Base> {
     await enrol(world, h);
     for (const name of names) await sell(c, { product: name, user: h.name, reference: `${name} of ${h.name}`, paid: "desk" });
   }
-  for (const joining of joinings) await joining.prepare?.(world);
+  const kept: Record<string, unknown> = {};
+  for (const joining of joinings) kept[joining.name] = await joining.prepare?.(world);
   for (const h of world.handsets) await collect(world, h);
   for (const g of world.gates) { boot(g); g.onlineUntilUs = world.schedule.nowUs + 4e6; }
   await world.schedule.run(world.schedule.nowUs + 6e6);
   if (world.oracle.violations.length > 0) throw new Error("the first morning broke: " + JSON.stringify(world.oracle.violations) + world.last().join("\n"));
   const base = {
-    dump: await dumpOf(c), keys: c.keys, terminalIds, endsAt: Math.ceil(world.utc()), gates: world.gates.map((g) => ({ journal: g.journal, cells: g.cells, secrets: g.keys.secrets })),
+    dump: await dumpOf(c), keys: c.keys, terminalIds, kept, endsAt: Math.ceil(world.utc()), gates: world.gates.map((g) => ({ journal: g.journal, cells: g.cells, secrets: g.keys.secrets })),
     handsets: world.handsets.map((h) => ({ store: h.store, secrets: h.keys.secrets })),
   };
   for (const g of base.gates) { g.journal.restarted(); g.cells.restarted(); }
@@ -125,6 +126,6 @@ export async function worldFrom(base: Base, plan: Plan): Promise<World> {
     h.store = from.store.restarted();
     reopen(h);
   }
-  for (const joined of joinedIn(world)) joined.join?.(world);
+  for (const joined of joinedIn(world)) joined.join?.(world, base.kept[joined.name]);
   return world;
 }

@@ -15,7 +15,7 @@ import { pagesOf, type Pages } from "./pages.js";
 import { makeSimDigital, makeSimKeys, makeSimPanel, type SimDigital, type SimKeys } from "../../boards/sim/board.js";
 import type { Board, Clock, Digital, Keys, Random } from "../../runtime/board.js";
 import type { Store } from "../../runtime/journal/store.js";
-import { gate as gateRole } from "../../runtime/role/gate.js";
+import type { Role } from "../../runtime/role/role.js";
 import { openSetup } from "../../runtime/setup.js";
 import { adoptKeys, failed, makeSync, nextLetter, slots, takeAnswer, type Slot, type Sync } from "../../runtime/sync/sync.js";
 import { makeTerminal, poll, type Terminal, type TerminalEvent } from "../../runtime/terminal.js";
@@ -27,7 +27,7 @@ import { messageType } from "../../protocol/wire/sync.js";
 export class PowerCut extends Error {}
 
 export interface GateActor {
-  readonly world: World; readonly name: string; readonly index: number; readonly medium: Medium; readonly config: GateConfig; readonly line: Line; readonly hasSensor: boolean;
+  readonly world: World; readonly name: string; readonly index: number; readonly medium: Medium; readonly config: GateConfig; readonly line: Line; readonly hasSensor: boolean; readonly role: Role;
   journal: Pages; cells: Pages; readonly keys: SimKeys;
   /** Undefined while it is off. */
   terminal: Terminal | undefined; sync: Sync | undefined;
@@ -56,10 +56,10 @@ const inflate = (packed: Uint8Array, most: number): Uint8Array | undefined => {
   try { return new Uint8Array(inflateSync(packed, { maxOutputLength: most })); } catch { return undefined; }
 };
 
-export interface GateOptions { name: string; index: number; medium: Medium; config: GateConfig; line: Line; hasSensor: boolean; sizes: GateSizes; stolen?: boolean }
+export interface GateOptions { name: string; index: number; medium: Medium; config: GateConfig; line: Line; hasSensor: boolean; sizes: GateSizes; role: Role; stolen?: boolean }
 export function makeGate(world: World, o: GateOptions): GateActor {
   return {
-    world, name: o.name, index: o.index, medium: o.medium, config: o.config, line: o.line, hasSensor: o.hasSensor, journal: pagesOf(o.config.store, o.sizes), cells: pagesOf(o.config.store, cellsSize),
+    world, name: o.name, index: o.index, medium: o.medium, config: o.config, line: o.line, hasSensor: o.hasSensor, role: o.role, journal: pagesOf(o.config.store, o.sizes), cells: pagesOf(o.config.store, cellsSize),
     keys: makeSimKeys(crypto, { fill: (n) => world.draw(`${o.name} keys`).bytes(n) }), terminal: undefined, sync: undefined, passage: makeSimDigital(), scanner: o.config.scanner === true ? makeScanner() : undefined, relay: 0, boots: 0, bootUs: 0,
     aheadSeconds: o.config.offsetSeconds, quality: 2, onlineUntilUs: 0, talksOnly: false, next: undefined, idleMs: 250, gone: false, stolen: o.stolen === true, impersonated: false,
   };
@@ -165,7 +165,7 @@ export function boot(g: GateActor): void {
   if (g.quality === 0) g.world.pairs.begins("no clock", g.name);
   withPower(g, () => {
     const board = boardOf(g);
-    const terminal = makeTerminal(board, gateRole, g.medium, openSetup(board));
+    const terminal = makeTerminal(board, g.role, g.medium, openSetup(board));
     if (g.config.only === "B") withoutA(terminal);
     g.terminal = terminal;
     terminal.onEvent = (e) => heard(g, e);

@@ -21,15 +21,17 @@ export interface Joining {
   readonly faults: readonly Kind[];
   /** What people do with it, how often in a world at most. Each has a floor. */
   readonly actions: readonly { do: string; most: number }[];
-  /** Products, terminals, what is sold: by the real roads, once a process, before any world. */
-  prepare?(world: World): Promise<void>;
+  /** Products, terminals, what is sold: by the real roads, once a process, before any world. What it answers is given to `join`. */
+  prepare?(world: World): Promise<unknown>;
   /** False: not in this world. May write into `config`; what it writes must be optional there, or plans of old break. */
   equip(draw: Draw, config: Config): boolean;
-  /** Gates and handsets of a world stand; nothing was powered yet. */
-  join?(world: World): void;
+  /** Gates and handsets of a world stand; `kept` is what `prepare` answered, never to be changed. */
+  join?(world: World, kept: unknown): void;
   act(world: World, a: Action): void | Promise<void>;
   /** Faults are over: put right what an operator would put right, before everybody syncs. */
   heal?(world: World): void | Promise<void>;
+  /** Where it has something to bring to the host itself: all of it is there. Asked until it is, or the stated time is over. */
+  isDrained?(world: World): boolean;
   /** What must hold in the end, beside what `model.ts` says. */
   check?(world: World, r: Reading): void | Promise<void>;
 }

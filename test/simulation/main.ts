@@ -10,14 +10,15 @@ import { fileURLToPath } from "node:url";
 import { makeBase } from "./base.js";
 import { findPlanted, plants } from "./planted.js";
 import { fuzz, suites, type Found } from "./suites.js";
-import { missing } from "./floors.js";
+import { missing, pairsInShort } from "./floors.js";
 import { drawPlan, type Plan } from "./plan.js";
 import { runPlan, type Result } from "./run.js";
 import { shrink } from "./shrink.js";
+import { runSuites, tableOf } from "./table.js";
 import { listener } from "./violation.js";
 
 export interface Totals { seeds: number; taps: number; faults: Record<string, number>; met: Record<string, number>; /** Worlds in which each pair met. */ pairs: Record<string, number>; violations: number; tracesRepeated: number; tracesDiffer: number; failed: { seed: number; invariant: string; what: string }[] }
-interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; first: boolean; only: string | undefined; worker: boolean; trace: boolean }
+interface Options { seeds: number; from: number; seed: number | undefined; plan: string | undefined; json: boolean; table: boolean; exhaust: string | undefined; damage: number; soak: number; find: number; ci: boolean; fuzz: boolean; planted: boolean; first: boolean; only: string | undefined; worker: boolean; trace: boolean }
 
 const self = fileURLToPath(import.meta.url);
 const here = join(self, "..");
@@ -41,7 +42,7 @@ function optionsOf(args: readonly string[]): Options {
     return n;
   };
   return {
-    seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), exhaust: value("exhaust"),
+    seeds: number("seeds", 200), from: number("from", 1), seed: has("seed") ? number("seed", 0) : undefined, plan: value("plan"), json: has("json"), table: has("table"), exhaust: value("exhaust"),
     damage: number("damage", 0), soak: number("soak", 0), find: number("find", 0), ci: has("ci"), fuzz: has("fuzz"), planted: has("planted"), first: has("first"), only: value("only"), worker: has("worker"), trace: has("trace"),
   };
 }
@@ -156,7 +157,7 @@ replay: npm run sim -- --plan ${path}   (whole: npm run sim -- --seed ${plan.see
 
 function printTotals(t: Totals, seconds: number, json: boolean): void {
   const { seeds, taps, faults, violations, tracesRepeated } = t;
-  say(json, `${seeds} seeds, ${taps} taps, ${(taps / seconds).toFixed(0)} taps a second, ${tracesRepeated} traces repeated, ${violations} with violations`, { seeds, taps, faults, violations, tracesRepeated });
+  say(json, `${seeds} seeds, ${taps} taps, ${(taps / seconds).toFixed(0)} taps a second, ${tracesRepeated} traces repeated, ${violations} with violations`, { seeds, taps, faults, pairs: pairsInShort(t), violations, tracesRepeated });
 }
 
 // ---- the commands ---------------------------------------------------------------------------------------------------------------
@@ -177,9 +178,16 @@ async function seeds(o: Options, into = newTotals()): Promise<boolean> {
   for (const f of totals.failed.filter((x) => x.invariant !== "determinism").slice(0, 3)) await explain(drawPlan(f.seed), f.invariant, o.json);
   for (const line of lacking) say(o.json, `never enough: ${line}`, { lacking: line });
   if (!o.json) printTable(totals);
+  if (o.table) await printFaultTable(totals, o.json);
   addTotals(into, totals);
   printTotals(totals, (performance.now() - begun) / 1000, o.json);
   return totals.failed.length === 0 && lacking.length === 0;
+}
+
+/** The fault table of the README, from this run and from each suite once. */
+async function printFaultTable(t: Totals, json: boolean): Promise<void> {
+  const table = tableOf(t, await runSuites(() => fuzz(fuzzUsual, 1)));
+  say(json, table, { table });
 }
 
 function printTable(t: Totals): void {

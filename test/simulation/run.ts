@@ -226,7 +226,7 @@ async function reconfigure(world: World, g: GateActor, luck: number): Promise<vo
 /** A thief runs a copy of this gate, with its keys and all it knew, on a line of his own. */
 function steal(world: World, g: GateActor): void {
   if (world.gates.some((x) => x.stolen) || g.stolen) return;
-  const thief = addGate(world, g.index, gateKinds[g.index]!, true);
+  const thief = addGate(world, g.index, gateKinds[g.index]!, { stolen: true });
   thief.journal = copyOfPages(g.journal);
   thief.cells = copyOfPages(g.cells);
   for (const [name, secret] of g.keys.secrets) thief.keys.put(name, secret);
@@ -252,13 +252,15 @@ async function heal(world: World): Promise<void> {
 async function drainAll(world: World): Promise<void> {
   const begun = world.schedule.nowUs;
   const honest = world.gates.filter((g) => !g.gone && !g.impersonated);
+  const joined = joinedIn(world);
   const done = (g: GateActor): boolean => g.terminal !== undefined && g.terminal.confirmed + 1 === g.terminal.journal.next && g.sync!.outstanding.talk === undefined && g.sync!.nextPullMs > g.terminal.board.clock.monotonicMs();
   do {
     for (const g of honest) { g.talksOnly = true; online(world, g, 2); }
     await until(world, 2);
     await declareGaps(world, honest);
-  } while (!honest.every(done) && world.schedule.nowUs < begun + drainSeconds * us && world.oracle.violations.length === 0);
+  } while (!(honest.every(done) && joined.every((j) => j.isDrained?.(world) ?? true)) && world.schedule.nowUs < begun + drainSeconds * us && world.oracle.violations.length === 0);
   for (const g of honest) { g.talksOnly = false; checkDrained(world, g); }
+  for (const j of joined) if (j.isDrained?.(world) === false) world.oracle.broken("I12", `${j.name} has something left that the host did not take within ${drainSeconds} s`);
 }
 
 function checkDrained(world: World, g: GateActor): void {

@@ -12,11 +12,13 @@ import { startHostActor, type HostActor, type HostOptions } from "./host.js";
 import { makeLine } from "./line.js";
 import { makeOracle, type Oracle } from "./oracle.js";
 import { makePairs, names, type Pairs } from "./pairs.js";
-import { makeDesk, type Desk, type Plan } from "./plan.js";
+import { makeDesk, type Desk, type GateConfig, type Plan } from "./plan.js";
 import { makeDraw, type Draw } from "./random.js";
 import { makeSchedule, type Schedule } from "./schedule.js";
 import { lineOf, workersIn } from "./workers.js";
 import { media, type Medium } from "../../protocol/link/media.js";
+import { gate as gateRole } from "../../runtime/role/gate.js";
+import type { Role } from "../../runtime/role/role.js";
 import type { Receipt } from "../../protocol/wire/receipt.js";
 import type { Trust } from "../../runtime/sync/trust.js";
 import { equal } from "../../protocol/wire/bytes.js";
@@ -50,7 +52,7 @@ export interface World {
   letThrough(gate: GateActor, receipt: Receipt): void;
 }
 
-export interface GateKind { medium: Medium; hasSensor: boolean; sizes: GateSizes }
+export interface GateKind { medium: Medium; hasSensor: boolean; sizes: GateSizes; /** A gate unless it says otherwise. */ role?: Role }
 /** Four gates that differ in line, sensor and journal. */
 export const gateKinds: readonly GateKind[] = [
   { medium: media.serial, hasSensor: true, sizes: { pageBytes: 4096, pages: 8 } },
@@ -105,8 +107,10 @@ export function placesOf(world: World, actor: string): string[] {
   return gate === undefined ? [actor] : [actor, gate.name];
 }
 
-export function addGate(world: World, index: number, kind: GateKind, stolen = false): GateActor {
-  const name = stolen ? `thief${index}` : `gate${index}`;
+/** A terminal on a line of its own: a gate, a gate's twin, or whatever role its kind names. */
+export function addGate(world: World, index: number, kind: GateKind, more: { name?: string; config?: GateConfig; stolen?: boolean } = {}): GateActor {
+  const stolen = more.stolen === true;
+  const name = more.name ?? (stolen ? `thief${index}` : `gate${index}`);
   const line = makeLine({
     name, medium: kind.medium, schedule: world.schedule, desk: world.desk, attacker: world.attacker,
     heard: (direction, bytes) => {
@@ -116,7 +120,7 @@ export function addGate(world: World, index: number, kind: GateKind, stolen = fa
     },
     leaves: (end) => { for (const h of world.handsets) if (h.meeting?.gate === gate && (end === undefined || h.meeting.end === end)) h.meeting.leaveAtUs = world.schedule.nowUs; for (const h of world.handsets) if (h.meeting?.gate === gate) h.meeting.end.onReadable?.(); },
   });
-  const gate = makeGate(world, { name, index, medium: kind.medium, config: world.plan.config.gates[index]!, line, hasSensor: kind.hasSensor, sizes: kind.sizes, stolen });
+  const gate = makeGate(world, { name, index, medium: kind.medium, config: more.config ?? world.plan.config.gates[index]!, line, hasSensor: kind.hasSensor, sizes: kind.sizes, role: kind.role ?? gateRole, stolen });
   world.gates.push(gate);
   world.pairs.begins(gate.config.store === "flash" ? "flash store" : "disk store", name);
   if (gate.config.only === "B") world.pairs.begins("only profile B", name);
