@@ -80,7 +80,7 @@ const number = (n: number): string => n.toLocaleString("en-US");
 export function tableOf(t: Totals, found: ReadonlyMap<string, Found>): string {
   const line = (r: Row): string => {
     const struck = r.struck.map((what) => `${what.replace(/^does /, "")} ${number(timesOf(t, what))}`).join(", ");
-    const points = r.suites.map((name) => `\`${name}\` ${number(found.get(name)?.points ?? 0)}`).join(", ");
+    const points = r.suites.map((name) => `\`${name}\`${found.has(name) ? ` ${number(found.get(name)!.points)}` : ""}`).join(", ");
     return `| ${r.rows} | ${r.what} | ${struck} | ${points}${points !== "" && r.tests !== undefined ? "; " : ""}${r.tests ?? ""} |`;
   };
   return [`| row | fault | struck in ${number(t.seeds)} seeds (${number(t.taps)} taps) | points of suites; tests |`, "| --- | --- | --- | --- |", ...rows.map(line)].join("\n");
