@@ -24,12 +24,11 @@ export function statement<Values extends object, Built extends Compilable<unknow
   // The text is the dialect's; every transaction of a database has one and the same adapter.
   const written = new WeakMap<object, CompiledQuery>();
   return async (tx, values) => {
-    const { adapter } = tx.getExecutor();
-    let compiled = written.get(adapter);
-    if (compiled === undefined) {
-      compiled = build(tx, places as Values).compile();
-      written.set(adapter, compiled);
-    }
+    const { adapter, plugins } = tx.getExecutor();
+    // A plugin looks at each statement anew and may change it: what it made of one is not kept.
+    const known = plugins.length > 0 ? undefined : written.get(adapter);
+    const compiled = known ?? build(tx, places as Values).compile();
+    if (plugins.length === 0) written.set(adapter, compiled);
     const parameters = compiled.parameters.map((x) => (x instanceof Place ? valueOf(values, x.name) : x));
     return (await tx.executeQuery({ ...compiled, parameters })).rows as InferResult<Built>;
   };

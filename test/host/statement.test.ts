@@ -19,6 +19,18 @@ test("values go where their names stand, also twice; what is fixed stays; each d
   await one.destroy();
   await other.destroy();
 });
+test("a plugin sees every statement, and what it makes of one is not kept", async () => {
+  const db = await openDatabase(inMemory);
+  let seen = 0;
+  const watched = db.withPlugin({ transformQuery: ({ node }) => { seen++; return node; }, transformResult: ({ result }) => Promise.resolve({ ...result, rows: [] }) });
+  await put(db, { name: "a", value: "1" });
+  for (const times of [1, 2, 3]) {
+    expect(await under(watched, { name: "b" })).toEqual([]);
+    expect(seen).toBe(times);
+    expect(await under(db, { name: "b" })).toEqual([{ name: "a", value: "1" }]);
+  }
+  await db.destroy();
+});
 test("a null is a value; a value that was forgotten is the caller's mistake", async () => {
   const db = await openDatabase(inMemory);
   const held = statement((tx, x: { terminal: string; held: Uint8Array | null }) => tx.insertInto("entry_taken").values({ terminal_id: x.terminal, sequence: 1, digest: "", kind: "boot", held: x.held }));
