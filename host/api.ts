@@ -12,7 +12,7 @@ import { checkBooks } from "./invariants.js";
 import { trialBalance } from "./ledger.js";
 import { orderRoutes } from "./orders/api.js";
 import { addMember, reopenMember, revokeHandset, userIdOrWrong } from "./people.js";
-import { addIssuer, addMerchant, addProduct, sell, type NewProduct, type Sale } from "./products.js";
+import { addIssuer, addMerchant, addProduct, sell, type Apart, type NewProduct, type Sale } from "./products.js";
 import { declareLost, readTerminal, restoreTerminal, revokeTerminal, suspendTerminal } from "./suspension.js";
 import { setStatus, type State } from "./status.js";
 import { addTerminal, configure, type NewTerminal, type Settings } from "./terminals.js";
@@ -27,6 +27,7 @@ export interface Route {
 }
 
 const text = { type: "string", minLength: 1, maxLength: 200 };
+const point = { type: "string", pattern: "^0[23][0-9a-f]{64}$" };
 const word = { type: "string", pattern: "^[A-Za-z0-9@._+-]{1,80}$" };
 const minuteOfDay = { type: "integer", minimum: 0, maximum: 1440 };
 const count = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
@@ -56,8 +57,11 @@ export const routes: Route[] = [
   ...orderRoutes,
   { method: "post", path: "/api/merchants", summary: "Add or rename a merchant", body: object(["merchant", "name"], { merchant: word, name: text }), run: (c, { body }) => addMerchant(c, body as { merchant: string; name: string }) },
   listed("/api/merchants", "Merchants", "merchant", "merchant_id", ["merchant_id", "name"]),
-  { method: "post", path: "/api/issuers", summary: "Add or rename an issuer", body: object(["issuer", "name"], { issuer: word, name: text }), run: (c, { body }) => addIssuer(c, body as { issuer: string; name: string }) },
-  listed("/api/issuers", "Issuers", "issuer", "issuer_id", ["issuer_id", "name", "public_key"]),
+  {
+    method: "post", path: "/api/issuers", summary: "Add or rename an issuer; apart: it runs elsewhere with keys of its own", run: (c, { body }) => addIssuer(c, body as { issuer: string; name: string; apart?: Apart }),
+    body: object(["issuer", "name"], { issuer: word, name: text, apart: object(["url", "signingKey", "agreementKey"], { url: { type: "string", pattern: "^https?://[^/]+/?$", maxLength: 200 }, signingKey: point, agreementKey: point }) }),
+  },
+  listed("/api/issuers", "Issuers", "issuer", "issuer_id", ["issuer_id", "name", "public_key", "url"]),
   {
     method: "post", path: "/api/products", summary: "Add or change a product: ticket, coupon book or prepaid card", run: (c, { body }) => addProduct(c, body as NewProduct),
     body: object(["product", "name", "kind", "sort", "price", "until", "issuer"], {

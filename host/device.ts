@@ -12,6 +12,7 @@ import { isStatement, takeStatement } from "./charges/intake.js";
 import { acknowledgeSettling, owedBy, settle } from "./charges/settle.js";
 import { regrant } from "./grants.js";
 import { redeem } from "./invitations.js";
+import { fetchParts } from "./issuers.js";
 import { openLetter, sealTo, type Letter } from "./letter.js";
 import { briefTypes, isAboutOrders, prepareOrderLetter } from "./orders/door.js";
 import { noteDelivered } from "./orders/pick-up.js";
@@ -169,6 +170,7 @@ const sealFor = (c: Context, tx: Tx, to: Uint8Array, agreementKey: Uint8Array, m
 
 /** What to do in the letter's transaction; slow work, as hashing a password, is done before it. */
 async function prepare(c: Context, sender: Sender, m: Message, kid: Uint8Array): Promise<(tx: Tx) => Promise<Uint8Array>> {
+  if (m.type === w.messageType.collect && sender.kind === "handset" && sender.userId !== "") await fetchParts(c, sender.userId);
   if (isAboutOrders(m.type)) return await aboutOrders(c, sender, m, kid);
   if (sender.kind === "terminal") return (tx) => fromTerminal(c, tx, sender.row.terminal_id, m);
   if (m.type === w.messageType.enrolHandset) {

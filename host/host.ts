@@ -16,6 +16,7 @@ import { makeBroker, type Broker } from "./handover.js";
 import { makeKeyStore, openKeyStore } from "./keys.js";
 import { nodeMachine, type Machine } from "./machine.js";
 import { reconcileCharges } from "./charges/settle.js";
+import { fetchParts } from "./issuers.js";
 import { takeNotice, reconcile } from "./orders/processor.js";
 import { workOrders } from "./orders/work.js";
 import type { Processor } from "./payment/processor.js";
@@ -90,7 +91,7 @@ function keepWorking(c: Context, log: (line: string) => void): () => Promise<voi
   let stopped = false, running: Promise<void> = Promise.resolve(), cancel = (): void => undefined;
   const again = (): void => { if (!stopped) cancel = c.after(workEveryMs, () => { running = turn(); }); };
   const turn = async (): Promise<void> => {
-    try { await workOrders(c); await reconcile(c); await reconcileCharges(c); } catch (error) { log(`orders: ${String(error)}`); }
+    try { await workOrders(c); await reconcile(c); await fetchParts(c); await reconcileCharges(c); } catch (error) { log(`orders: ${String(error)}`); }
     again();
   };
   again();

@@ -12,8 +12,8 @@ import type { IssuedTable, ProductTable } from "./schema-directory.js";
 import type { Selectable } from "kysely";
 import { clause, encodeRule } from "../protocol/rule.js";
 import { limits } from "../protocol/limits.js";
-import { finish, writeBytes, writeInt, writeMap, writeText, writer } from "../protocol/wire/cbor.js";
 import { type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/handset-letters.js";
+import { encodeIssuerClaims } from "../protocol/wire/issuing.js";
 import { encodeSignedClaims } from "../protocol/wire/sync.js";
 import { digest16, encodeValue, flag, unit, valueToSign, type Value } from "../protocol/wire/value.js";
 
@@ -35,11 +35,19 @@ export async function addMerchant(c: Context, x: { merchant: string; name: strin
   await c.db.insertInto("merchant").values({ merchant_id: x.merchant, name: x.name }).onConflict((o) => o.column("merchant_id").doUpdateSet({ name: x.name })).execute();
 }
 
-/** The issuer's key is made here; an issuer that runs apart comes with the orders. */
-export async function addIssuer(c: Context, x: { issuer: string; name: string }): Promise<void> {
+/** An issuer that runs apart: where it is asked, and its two keys, as it printed them. */
+export interface Apart { url: string; signingKey: string; agreementKey: string }
+
+/** The issuer's key is made here, or the issuer runs apart and keeps its own. What it is does not change once values were sold. */
+export async function addIssuer(c: Context, x: { issuer: string; name: string; apart?: Apart }): Promise<void> {
+  const { apart } = x;
+  for (const key of apart === undefined ? [] : [apart.signingKey, apart.agreementKey]) if (c.crypto.coordinates(fromHex(key)) === undefined) throw new Wrong("key_wrong", `${key.slice(0, 80)} is no key of an issuer: copy it from what the issuer printed.`);
   await transact(c.db, async (tx) => {
-    const key = c.keys.ensure("issuer " + x.issuer);
-    await tx.insertInto("issuer").values({ issuer_id: x.issuer, name: x.name, public_key: toHex(key) }).onConflict((o) => o.column("issuer_id").doUpdateSet({ name: x.name })).execute();
+    const before = await tx.selectFrom("issuer").selectAll().where("issuer_id", "=", x.issuer).executeTakeFirst();
+    const key = apart?.signingKey ?? (before === undefined || before.url === null ? toHex(c.keys.ensure("issuer " + x.issuer)) : before.public_key);
+    if (before !== undefined && apart !== undefined && before.public_key !== key) throw new Wrong("issuer_differs", `Issuer ${x.issuer} has another key: values that it signed could not be checked any more. Add another issuer.`, 409);
+    const row = { name: x.name, public_key: key, ...(apart !== undefined && { url: apart.url, agreement_key: apart.agreementKey }) };
+    await tx.insertInto("issuer").values({ issuer_id: x.issuer, ...row }).onConflict((o) => o.column("issuer_id").doUpdateSet(row)).execute();
   });
 }
 
@@ -143,9 +151,16 @@ export async function issueValue(c: Context, tx: Tx, p: ProductRow, x: Issuing):
   await tx.insertInto("issued").values({
     value_id: valueId, offer_id: toHex(c.random(8)), product_id: p.product_id, user_id: x.user, reference: x.reference, name: x.name,
     status_index: await nextIndex(tx), issued_at: c.now(), holder_key: null, value: null, issuer_part: null, grant_id: null, grant_bytes: null, handset: null, held: Number(x.held), place: x.place,
+    wants_part: Number(await runsApart(tx, p.issuer_id)),
   }).execute();
   await audit(tx, "host", `issued ${valueId} of ${p.product_id} for ${x.user}`, c.now());
   return valueId;
+}
+
+/** Its values are offered once it has signed them (`issuers.ts`). */
+export async function runsApart(tx: Tx, issuer: string): Promise<boolean> {
+  const row = await tx.selectFrom("issuer").select("url").where("issuer_id", "=", issuer).executeTakeFirst();
+  return row !== undefined && row.url !== null;
 }
 
 /** Orders in the books have no free text: a reference may hold a name, a slash, anything. */
@@ -185,7 +200,7 @@ const ofKeeper = (k: Keeper): { column: "user_id"; is: string; place: string } |
 export async function offersFor(tx: Tx, keeper: Keeper): Promise<ValueOffer[]> {
   const whose = ofKeeper(keeper);
   const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses"])
-    .where(whose.column, "=", whose.is).where("place", "=", whose.place).where("holder_key", "is", null).where("held", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
+    .where(whose.column, "=", whose.is).where("place", "=", whose.place).where("holder_key", "is", null).where("held", "=", 0).where("wants_part", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
   return rows.map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
 }
 
@@ -194,7 +209,7 @@ export async function deliver(c: Context, tx: Tx, keeper: Keeper, handset: strin
   const whose = ofKeeper(keeper);
   const delivered: { valueId: string; delivered: Delivered }[] = [];
   for (const k of keys.slice(0, offersMost)) {
-    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where(whose.column, "=", whose.is).where("place", "=", whose.place).where("held", "=", 0).executeTakeFirst();
+    const v = await tx.selectFrom("issued").selectAll().where("offer_id", "=", toHex(k.offer)).where(whose.column, "=", whose.is).where("place", "=", whose.place).where("held", "=", 0).where("wants_part", "=", 0).executeTakeFirst();
     if (v === undefined || c.crypto.coordinates(k.publicKey) === undefined || (k.keyClass !== 1 && k.keyClass !== 2)) continue;
     if (v.holder_key === null ? v.status !== 0 || (await isTaken(tx, k.publicKey)) : v.holder_key !== toHex(k.publicKey) || v.handset !== handset) continue;
     delivered.push({ valueId: v.value_id, delivered: await certify(c, tx, v, k, handset) });
@@ -220,7 +235,7 @@ async function deliveredOf(c: Context, tx: Tx, v: IssuedRow, offer: Uint8Array):
 }
 
 async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: OfferKey, handset: string | null): Promise<void> {
-  const part = c.keys.signed("issuer", "issuer " + p.issuer_id, issuerClaims(v, p));
+  const part = v.issuer_part === null ? c.keys.signed("issuer", "issuer " + p.issuer_id, issuerClaimsOf(v, p)) : new Uint8Array(v.issuer_part);
   const value: Value = {
     kind: p.kind, expires: p.valid_until, notBefore: v.issued_at - (v.issued_at % 60), valueId: fromHex(v.value_id), holderKey: k.publicKey, unit: p.unit, most: p.most - p.grant_uses,
     currency: p.unit === unit.money ? currencyNumber(p.currency) : undefined, zones: JSON.parse(p.zones) as number[], rule: encodeRule(JSON.parse(p.rule) as number[][]),
@@ -233,13 +248,5 @@ async function certifyValue(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, k: 
   if (p.grant_uses > 0 && v.grant_id === null) await carveGrant(c, tx, v, p, value, p.grant_uses);
 }
 
-/** The issuer's own word on the value: id, what it is, for whom it was made out. It stays on the handset until asked for. */
-function issuerClaims(v: IssuedRow, p: ProductRow): Uint8Array {
-  const w = writer();
-  writeMap(w, 4);
-  writeInt(w, 1); writeText(w, p.issuer_id);
-  writeInt(w, 2); writeText(w, p.name);
-  writeInt(w, 3); writeText(w, v.name);
-  writeInt(w, 7); writeBytes(w, fromHex(v.value_id));
-  return finish(w);
-}
+/** The issuer's own word on the value. */
+export const issuerClaimsOf = (v: IssuedRow, p: ProductRow): Uint8Array => encodeIssuerClaims({ issuer: p.issuer_id, product: p.name, name: v.name, valueId: fromHex(v.value_id) });

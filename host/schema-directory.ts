@@ -8,7 +8,8 @@ import type { Generated } from "kysely";
 import type { Migration } from "./schema.js";
 
 export interface MerchantTable { merchant_id: string; name: string }
-export interface IssuerTable { issuer_id: string; name: string; public_key: string }
+/** `url` and `agreement_key` of an issuer that runs apart. */
+export interface IssuerTable { issuer_id: string; name: string; public_key: string; url: Generated<string | null>; agreement_key: Generated<string | null> }
 export interface ProductTable {
   product_id: string; name: string; kind: string; unit: number; most: number; price: number; currency: string; zones: string; rule: string; valid_until: number;
   offline: string; flags: number; issuer_id: string; merchant_share: number; grant_uses: number;
@@ -49,6 +50,8 @@ export interface IssuedTable {
   place: Generated<string>;
   /** How often it was handed on (P18). */
   owner_sequence: Generated<number>;
+  /** Its issuer runs apart and has not signed yet. */
+  wants_part: Generated<number>;
 }
 export interface HostReceiptTable { digest: string; value_id: string; counter: number; receipt: Uint8Array; signature: Uint8Array }
 export interface StatusDeltaTable { number: number; bytes: Uint8Array }

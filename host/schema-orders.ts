@@ -127,4 +127,9 @@ export const orderMigrations: Migration[] = [{ version: 200, sql: [
   `alter table issued add column place text not null default ''`,
   `create index issued_at_place on issued (place) where place <> ''`,
   `alter table issued add column owner_sequence integer not null default 0`,
+] }, { version: 201, sql: [
+  `alter table issuer add column url text`,
+  `alter table issuer add column agreement_key text`,
+  `alter table issued add column wants_part integer not null default 0`,
+  `create index issued_unsigned on issued (issued_at) where wants_part = 1`,
 ] }];

@@ -9,6 +9,7 @@ import { handsetCommands } from "./handset/index.js";
 import { hostCommand } from "./host-command.js";
 import { importCommand } from "./import-command.js";
 import { inspectCommand } from "./inspect-command.js";
+import { issuerCommand } from "./issuer-command.js";
 import { monitorCommand } from "./monitor-command.js";
 import { meterEmulatorCommand } from "./meter-emulator-command.js";
 import { readoutCommand } from "./readout-command.js";
@@ -17,4 +18,4 @@ import { terminalCommand } from "./terminal/terminal-command.js";
 import { verifyCommand } from "./verify-command.js";
 import { venueCommand } from "./venue/venue-command.js";
 
-export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, doctorCommand, installCommand, readoutCommand, verifyCommand, meterEmulatorCommand, flashCommand, provisionCommand, carryCommand, boardEmulatorCommand];
+export const commands: readonly (Command | CommandGroup)[] = [venueCommand, hostCommand, issuerCommand, terminalCommand, handsetCommands, importCommand, inspectCommand, monitorCommand, doctorCommand, installCommand, readoutCommand, verifyCommand, meterEmulatorCommand, flashCommand, provisionCommand, carryCommand, boardEmulatorCommand];

@@ -44,6 +44,7 @@ async function take(c: Context, tx: Tx, p: ParcelRow, keys: readonly OfferKey[])
   if (keys.length === 0) return p.state === orderState.paid ? { code: 0, values: values.length, delivered: none } : no(orderRefusal.too_late);
   if (keys.length !== values.length || keys.some((k) => c.crypto.coordinates(k.publicKey) === undefined || (k.keyClass !== 1 && k.keyClass !== 2))) return no(orderRefusal.not_genuine);
   const rows = await Promise.all(values.map((line) => tx.selectFrom("issued").selectAll().where("value_id", "=", line.value_id!).executeTakeFirstOrThrow()));
+  if (rows.some((v) => v.wants_part === 1)) return no(orderRefusal.busy);
   for (const [i, v] of rows.entries()) {
     const key = toHex(keys[i]!.publicKey);
     if (v.holder_key === null ? await isTaken(tx, keys[i]!.publicKey) : v.holder_key !== key) return no(orderRefusal.too_late);

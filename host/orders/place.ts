@@ -5,6 +5,7 @@
 import { currencyNumber, sha256Hex, toHex, type Context } from "../context.js";
 import type { Tx } from "../database.js";
 import { userIdOf } from "../people.js";
+import { productOrWrong, runsApart } from "../products.js";
 import { giveBack, piecesOf, takePiece, type Piece } from "./articles.js";
 import { prepareIdentification, type Identify, type Who } from "./identify.js";
 import { step } from "./machine.js";
@@ -76,8 +77,11 @@ async function canDeliver(tx: Tx, p: Parcel, payer: string, found: Found[]): Pro
   if (p.to.kind === "terminal" && p.delivery.by !== "handset" && p.delivery.by !== "terminal") return false;
   if (p.delivery.by !== "handset" && p.to.kind !== "terminal" && !named) return false;
   const registered = p.to.kind === "payer" || (p.to.kind === "user" && (userIdOf(p.to.user) === payer || (await isMember(tx, userIdOf(p.to.user) ?? ""))));
+  // What is pushed ahead is certified when it is paid: there is no waiting for an issuer then.
+  if (p.delivery.by === "shops") for (const x of found) for (const piece of x.pieces) if (piece.article.product_id !== null && (await isApart(tx, piece.article.product_id))) return false;
   return onlyValues || (p.delivery.by === "handset" && registered);
 }
+const isApart = async (tx: Tx, product: string): Promise<boolean> => await runsApart(tx, (await productOrWrong(tx, product)).issuer_id);
 
 const terminal = (tx: Tx, id: string): Promise<{ name: string } | undefined> => tx.selectFrom("terminal").select("name").where("terminal_id", "=", id).where("identity_key", "is not", null).where("suspended", "=", 0).executeTakeFirst();
 const isMember = async (tx: Tx, user: string): Promise<boolean> => (await tx.selectFrom("member").select("user_id").where("user_id", "=", user).executeTakeFirst()) !== undefined;

@@ -2,11 +2,11 @@
  * Buying by hand: every command of `kaisatsu handset` that orders, pays, gives and takes, against a running host, as a stranger would
  * type them one after the other (P1, P8–P10, P16, P18).
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kaisatsu } from "./command-line.js";
+import { kaisatsu, Process } from "./command-line.js";
 import { addArticle } from "../../host/orders/articles.js";
 import { startHost, type Host } from "../../host/host.js";
 import { addIssuer, addMerchant, addProduct, sell } from "../../host/products.js";
@@ -99,6 +99,22 @@ test("custody: the request number fetches it once", async () => {
   expect(await no("aiko", 1, "pick-up", "--number", "1")).toContain("does not fit");
   expect((await run("aiko", "pick-up", "--number", number.request)).taken).toHaveLength(1);
   expect(await no("aiko", 1, "pick-up", "--number", number.request)).toContain("does not fit");
+});
+
+test("an issuer as a process of its own signs what the host sells in its name (S6)", async () => {
+  const argv = ["issuer", "--data", "club", "--id", "club", "--port", "0", "--json"];
+  const stranger = new Process([...argv, "--host", host.url, "--root", "0".repeat(16)], folder);
+  expect(await stranger.ended, "another root").toBe(1);
+  const issuer = new Process([...argv, "--host", host.url, "--root", host.rootId], folder);
+  const { url, signingKey, agreementKey } = JSON.parse(await issuer.line(/"listening"/)) as Record<string, string>;
+  writeFileSync(at("club/products.json"), JSON.stringify({ "club-night": 3 }));
+  await addIssuer(host.context, { issuer: "club", name: "Club", apart: { url: url!, signingKey: signingKey!, agreementKey: agreementKey! } });
+  await addProduct(host.context, { product: "club-night", name: "Club night", kind: "ticket", sort: "ticket", price: 0, zones: [1], until: host.context.now() + 86_400, issuer: "club" });
+  await addArticle(host.context, { article: "club-night", sort: "value" });
+  await run("ben", "order", "club-night");
+  await run("ben", "pay", "--yes");
+  expect((await run("ben", "collect")).collected.map((v: { name: string }) => v.name)).toEqual(["Club night"]);
+  expect(await issuer.stop()).toBe(0);
 });
 
 test.each([

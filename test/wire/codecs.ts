@@ -19,6 +19,7 @@ import { decodeCharge, encodeCharge } from "../../protocol/wire/charge.js";
 import { readPaired } from "../../protocol/wire/paired.js";
 import * as order from "../../protocol/wire/order.js";
 import * as letters from "../../protocol/wire/order-letters.js";
+import * as issuing from "../../protocol/wire/issuing.js";
 import * as parcels from "../../protocol/wire/parcel-letters.js";
 import * as sync from "../../protocol/wire/sync.js";
 import * as trust from "../../protocol/wire/trust.js";
@@ -179,6 +180,9 @@ export const codecs: Record<string, Codec> = {
   deed: twoWays(parcels.decodeDeed, parcels.encodeDeed),
   pushed: twoWays(parcels.decodePushed, parcels.encodePushed),
   "offers-left": twoWays(parcels.decodeOffersLeft, parcels.encodeOffersLeft),
+  "issuer-claims": twoWays(issuing.decodeIssuerClaims, issuing.encodeIssuerClaims),
+  issuing: twoWays(issuing.decodeIssuing, issuing.encodeIssuing),
+  issued: twoWays(issuing.decodeIssued, issuing.encodeIssued),
   "claim-request": twoWays(claim.decodeClaimRequest, claim.encodeClaimRequest),
   "claim-granted": twoWays(claim.decodeClaimGranted, claim.encodeClaimGranted),
   "group-keys": twoWays(groupKeys.decodeGroupKeys, groupKeys.encodeGroupKeys),
