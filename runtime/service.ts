@@ -48,7 +48,7 @@ export function isService(message: Uint8Array): boolean {
 /** One message of a bench or courier; the answer, or undefined for none. */
 export function hearService(s: Service, message: Uint8Array): Uint8Array | undefined {
   switch (messageType(message)) {
-    case type.knock: return here(message);
+    case type.knock: return here(s, message);
     case type.introduce: return introduce(s, message);
     case type.claimCode: return claimWith(s, message);
     case type.fetch: return fetchFrom(s, message);
@@ -57,9 +57,10 @@ export function hearService(s: Service, message: Uint8Array): Uint8Array | undef
   return undefined;
 }
 
-/** A board passes on nothing of others, and has no certificate. */
-function here(message: Uint8Array): Uint8Array | undefined {
+/** A board passes on nothing of others, and has no certificate. Whoever comes may bring news. */
+function here(s: Service, message: Uint8Array): Uint8Array | undefined {
   const nonce = decodeKnock(message);
+  if (s.sync !== undefined) s.sync.isUpToDate = false;
   return nonce === undefined ? undefined : encodeHere({ nonce: nonce, passesOn: false, certificate: new Uint8Array(0) });
 }
 
@@ -92,7 +93,7 @@ function fetchFrom(s: Service, message: Uint8Array): Uint8Array | undefined {
   }
   if (s.sync === undefined) return encodePiece(undefined);
   const letter = letterOf(s.sync);
-  return encodePiece(f.letter.length > 0 && !equal(f.letter, letter.id) ? undefined : pieceAt(letter, f.from, f.most));
+  return encodePiece(letter === undefined || f.letter.length > 0 && !equal(f.letter, letter.id) ? undefined : pieceAt(letter, f.from, f.most));
 }
 
 function takeBrought(s: Service, message: Uint8Array): Uint8Array | undefined {

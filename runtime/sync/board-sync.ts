@@ -42,10 +42,12 @@ export interface BoardSync {
   up: DirectionKeys | undefined;
   down: DirectionKeys | undefined;
   letter: { id: Uint8Array; bytes: Uint8Array; sequence: number; type: number } | undefined;
+  /** The host had nothing more to tell: until somebody comes anew, only records are worth a letter. */
+  isUpToDate: boolean;
 }
 
 export function makeBoardSync(crypto: Digests, ccm: Ccm | undefined, books: BoardBooks, terminal: Uint8Array, master: Uint8Array, generation: number, ceiling: number): BoardSync {
-  return { crypto: crypto, ccm: ccm, books: books, terminal: terminal, master: master, generation: generation, next: ceiling, ceiling: ceiling, up: undefined, down: undefined, letter: undefined };
+  return { crypto: crypto, ccm: ccm, books: books, terminal: terminal, master: master, generation: generation, next: ceiling, ceiling: ceiling, up: undefined, down: undefined, letter: undefined, isUpToDate: false };
 }
 
 /** A new generation of the master: from the next letter on. The one under way is answered under the old one, or not at all. */
@@ -57,14 +59,15 @@ export function changeMaster(s: BoardSync, master: Uint8Array, generation: numbe
   s.letter = undefined;
 }
 
-/** The letter to fetch: the outstanding one, else a new one; records before questions, because they are money. */
-export function letterOf(s: BoardSync): { id: Uint8Array; bytes: Uint8Array } {
+/** The letter to fetch: the outstanding one, else a new one; records before questions, because they are money. Undefined: nothing to say. */
+export function letterOf(s: BoardSync): { id: Uint8Array; bytes: Uint8Array } | undefined {
   if (s.letter !== undefined) return s.letter;
+  const batch = s.books.records(limits.boardBodyBytesMax - 40);
+  if (batch === undefined && s.isUpToDate) return undefined;
   if (s.next >= s.ceiling) {
     s.books.reserve(s.next + boardSequencesAhead);
     s.ceiling = s.next + boardSequencesAhead;
   }
-  const batch = s.books.records(limits.boardBodyBytesMax - 40);
   const type = batch === undefined ? messageType.pullBoard : messageType.records;
   const body = batch === undefined ? encodePullBoard(s.books.holds()) : encodeBatch(batch);
   const time = s.books.at();
@@ -99,6 +102,7 @@ export function takeAnswerB(s: BoardSync, bytes: Uint8Array): boolean {
   const news = decodeNewsBoard(m.body);
   if (news === undefined) return true;
   s.books.take(news);
+  s.isUpToDate = !news.more && news.master === undefined;
   if (news.master !== undefined && news.master.generation > s.generation) changeMaster(s, news.master.master, news.master.generation);
   return true;
 }

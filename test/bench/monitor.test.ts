@@ -70,7 +70,7 @@ test.each([
 });
 
 test("live, over the tap point of an emulated line: what is carried is told with its time", async () => {
-  const line = await startLine({ baud: 115_200, wrapping: cobs, seed: 1, tapPoint: true });
+  const line = await startLine({ baud: 115_200, medium: "serial", seed: 1, tapPoint: true });
   const monitor = new Process(["monitor", "--port", line.tapPoint!, "--json"], folder);
   const ends = [await openSerial(line.terminal, 115_200), await openSerial(line.handset, 115_200)];
   try {

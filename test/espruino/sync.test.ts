@@ -8,7 +8,7 @@ import { makeHand, start } from "../session/core.js";
 import { nodeCcm, nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { refusal } from "../../protocol/refusal.js";
 import { encodeNewsBoard, type NewsBoard } from "../../protocol/wire/board-letters.js";
-import { brought, decodeBrought, decodePiece, encodeBring, encodeFetch, fetching, letterId, type Piece } from "../../protocol/wire/carry.js";
+import { brought, decodeBrought, decodePiece, encodeBring, encodeFetch, encodeKnock, fetching, letterId, type Piece } from "../../protocol/wire/carry.js";
 import { decodeEntry } from "../../protocol/wire/entry.js";
 import { directionKeys, openMessageB, readEnvelopeB, sealMessageB } from "../../protocol/wire/envelope-b.js";
 import { encodeGroupKeys } from "../../protocol/wire/group-keys.js";
@@ -19,11 +19,13 @@ import { bitsDigest, encodeConfiguration, status, withStatus } from "../../proto
 
 const none = new Uint8Array(0);
 
-/** What the board wants carried away, whole. */
+/** What the board wants carried away, whole; whoever comes knocks. */
+let knocks = 0;
 function fetchLetter(f: Firmware): Uint8Array {
+  question(f, encodeKnock(Uint8Array.of(0, 0, 0, 0, 0, 0, 1, knocks++)), true);
   const bytes: number[] = [];
   for (let id: Uint8Array = none, from = 0, total = 1; from < total; ) {
-    const piece = decodePiece(question(f, encodeFetch({ what: fetching.letter, letter: id, from, most: 200 }), from === 0)!) as Piece;
+    const piece = decodePiece(question(f, encodeFetch({ what: fetching.letter, letter: id, from, most: 200 }), false)!) as Piece;
     bytes.push(...piece.bytes);
     [id, total, from] = [piece.letter, piece.total, bytes.length];
   }

@@ -28,6 +28,13 @@ describe("real ports on an emulated line, a gate, and a Firmata board", () => {
   });
 });
 
+test("S1, S7: the firmware of a small board, flashed and provisioned here: a use, a use torn and resumed, and all of it in the books", { timeout: 90_000 }, async () => {
+  const ran = await runSuite(devicesOf({}), (line, one) => line.name === "Espruino board, serial, 115200 baud" && /^(coupon|torn at the acknowledgement)$/.test(one.name));
+  expect(ran.rows.filter((row) => row.result !== "ok")).toEqual([]);
+  expect(ran.rows.map((row) => row.case)).toEqual(["coupon", "torn at the acknowledgement", "every use is in the books, once"]);
+  expect(ran.terminal).toContain("the firmware of the Seeed Xiao BLE in the stand-in engine");
+});
+
 test("the suite covers 9,600 to 115,200 baud, infrared with echo, pieces, noise, flips and losses", () => {
   const names = lines.map((line) => line.name).join("\n");
   for (const what of [/9600/, /19200/, /38400/, /57600/, /115200/, /echo/, /20 bytes/, /noise/, /flipped/, /lost/]) expect(names).toMatch(what);

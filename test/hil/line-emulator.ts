@@ -7,12 +7,13 @@ import { makeFirmataBoard } from "../../boards/bench/firmata-board.js";
 import { openPty, type Pty } from "../../boards/bench/pty.js";
 import { openSerial } from "../../boards/node/serial.js";
 import { deframer, feed, type Wrapping } from "../../protocol/link/frame.js";
+import { media } from "../../protocol/link/media.js";
 import { messageType } from "../../protocol/wire/message.js";
 
 /** What goes wrong. `noise`, `flips` and `lost` are chances a byte; `tear` loses everything from that message on, both ways, until the faults are set anew. */
 export interface Faults { noise?: number; flips?: number; lost?: number; tear?: { from: Way; type: number } }
 export interface Settings {
-  baud: number; wrapping: Wrapping; seed: number;
+  baud: number; /** By name: functions do not go to another process. */ medium: keyof typeof media; seed: number;
   /** Whoever sends hears himself too. */
   echo?: boolean;
   /** Bytes come in pieces of so many, each after a gap, as notifications do. */
@@ -65,7 +66,7 @@ async function openLine(s: Settings): Promise<void> {
   const random = randomOf(s.seed);
   const carry = (way: Way, from: End, to: End): void => {
     const send = paced(s, (bytes) => { to.write(bytes); if (s.echo === true) from.write(bytes); tapPoint?.write(bytes); });
-    const breaks = tearing(way, s.wrapping);
+    const breaks = tearing(way, media[s.medium].wrapping);
     from.onBytes = (bytes) => { breaks(bytes); if (!torn) send(damaged(bytes, random)); };
   };
   carry("terminal", terminal, handset);

@@ -24,7 +24,7 @@ export const fare = 350;
 
 export type Sort = "ticket" | "coupons" | "card";
 export type Holder = Pick<Phone, "clock" | "random" | "keys" | "crypto" | "trust"> & { wallet: WalletState };
-export interface LineKind { name: string; medium: keyof typeof media; settings: Omit<Settings, "wrapping" | "seed" | "port">; faults?: { noise?: number; flips?: number; lost?: number } }
+export interface LineKind { name: string; medium: keyof typeof media; settings: Omit<Settings, "medium" | "seed" | "port">; faults?: { noise?: number; flips?: number; lost?: number } }
 
 /** One line with a terminal at its other end, and a handset at this. */
 export interface Bench {
@@ -54,7 +54,7 @@ function runningClock(): SimClock {
 /** A gate of this process on an emulated line. */
 export async function openBench(kind: LineKind, lights: Lights): Promise<Bench> {
   const world: World = { ...makeWorld(), clock: runningClock() };
-  const line = await startLine({ ...kind.settings, wrapping: media[kind.medium].wrapping, seed: 7 });
+  const line = await startLine({ ...kind.settings, medium: kind.medium, seed: 7 });
   const terminalEnd = await openSerial(line.terminal, kind.settings.baud);
   const serial = await openSerial(line.handset, kind.settings.baud);
   const made = makeStation(world, {
@@ -74,7 +74,7 @@ export async function openBench(kind: LineKind, lights: Lights): Promise<Bench> 
 
 /** A real terminal behind `port`, the emulator between it and an enrolled handset. */
 export async function openRealBench(kind: LineKind, port: string, phone: Phone): Promise<Bench> {
-  const line = await startLine({ ...kind.settings, wrapping: media[kind.medium].wrapping, seed: 7, port });
+  const line = await startLine({ ...kind.settings, medium: kind.medium, seed: 7, port });
   const serial = await openSerial(line.handset, kind.settings.baud);
   return { kind, line, serial, holder: phone, gate: undefined, board: undefined, value: (sort) => valueIn(phone.wallet, sort), close: async () => { serial.close(); await line.close(); } };
 }

@@ -1,4 +1,6 @@
 /** Runs the cases over the lines and says what ran on what. */
+import { startEspruino } from "./espruino.js";
+import { spent } from "../../boards/bench/handset/handset.js";
 import { cases, garbled, Broken, type Case } from "./cases.js";
 import { openBench, openLights, openPhone, openRealBench, type Bench, type LineKind, type Lights } from "./station.js";
 
@@ -35,7 +37,30 @@ export async function runSuite(devices: Devices, wanted: (line: LineKind, one: C
   } finally {
     await lights.close();
   }
-  return { terminal: "a gate of the real core in this process, on the emulator's pseudo-terminals", board: boardName(lights), rows };
+  const small = await onSmallBoard(wanted, note);
+  return { terminal: `a gate of the real core in this process, on the emulator's pseudo-terminals; then ${small}`, board: boardName(lights), rows };
+}
+
+/** The same dialogues with the firmware of a small board: coupons of its group, and what its host counted in the end. */
+async function onSmallBoard(wanted: (line: LineKind, one: Case) => boolean, note: (row: Row) => void): Promise<string> {
+  const kinds = lines.filter((kind) => kind.medium === "serial" && kind.settings.baud === 115_200).map((kind) => ({ ...kind, name: `Espruino board, ${kind.name}` }));
+  if (!kinds.some((kind) => chosenOf(kind, wanted).length > 0)) return "no small board";
+  const small = await startEspruino();
+  const phone = openPhone(small.handset);
+  try {
+    let uses = 0;
+    for (const kind of kinds) {
+      await onLine(kind, (line, one) => one.needs === "coupons" && one.needsBoard !== true && wanted(line, one), note, () => openRealBench(kind, small.port, phone));
+    }
+    for (const value of phone.wallet.values) uses += spent(value);
+    const settled = await small.settle();
+    const wrong = [...small.troubles(), ...settled.incidents, ...(settled.uses === uses ? [] : [`the host counted ${settled.uses} uses, the handset ${uses}`])];
+    note({ line: "Espruino board, its letters", case: "every use is in the books, once", result: wrong.length === 0 ? "ok" : "broken", says: wrong.length === 0 ? `${uses} uses` : wrong.join("; ") });
+    return small.name;
+  } finally {
+    phone.store.close();
+    await small.close();
+  }
 }
 
 const boardName = (lights: Lights): string => (lights.board === undefined ? `the Firmata board on ${lights.path}` : `a Firmata board emulated on ${lights.path}`);
@@ -55,8 +80,10 @@ async function onRealTerminal(d: Devices, port: string, wanted: (line: LineKind,
   return { terminal: `the terminal on ${port}, at ${d.baud} baud, with the handset in ${d.handset}`, board: "the terminal's own" };
 }
 
+const chosenOf = (kind: LineKind, wanted: (line: LineKind, one: Case) => boolean): Case[] => (kind.faults === undefined ? [...cases] : [garbled]).filter((one) => wanted(kind, one));
+
 async function onLine(kind: LineKind, wanted: (line: LineKind, one: Case) => boolean, note: (row: Row) => void, open: () => Promise<Bench>): Promise<void> {
-  const chosen = (kind.faults === undefined ? cases : [garbled]).filter((one) => wanted(kind, one));
+  const chosen = chosenOf(kind, wanted);
   if (chosen.length === 0) return;
   const bench = await open();
   try {

@@ -6,7 +6,7 @@ import { beforeEach, expect, test } from "vitest";
 import { seeded, toHex } from "../published.js";
 import { nobleCcm } from "../../protocol/crypto/noble/noble.js";
 import { nodeCcm, nodeCrypto } from "../../protocol/crypto/node/node.js";
-import { brought, decodeBrought, decodePiece, encodeBring, encodeFetch, fetching, letterId, pieceOf, type Piece } from "../../protocol/wire/carry.js";
+import { brought, decodeBrought, decodeHere, decodePiece, encodeBring, encodeFetch, encodeKnock, fetching, letterId, pieceOf, type Piece } from "../../protocol/wire/carry.js";
 import { encodeNewsBoard, decodePullBoard, type NewsBoard } from "../../protocol/wire/board-letters.js";
 import { directionKeys, openMessageB, readEnvelopeB, sealMessageB } from "../../protocol/wire/envelope-b.js";
 import * as p from "../../protocol/wire/provision.js";
@@ -144,6 +144,22 @@ test("a new generation of the master is taken with the news and used from the ne
   const back = { ...said, master: { generation: 1, master: given.master } };
   bring(sealMessageB(nodeCrypto, nodeCcm, directionKeys(nodeCrypto, next, 2, false), message(second.sequence, second.type, encodeNewsBoard(back))));
   expect([service.sync!.generation, toHex(service.sync!.master)]).toEqual([2, toHex(next)]);
+});
+
+test("a board that knows all has no letter more, until somebody comes anew or there are records", () => {
+  service = makeService(nodeCrypto, service.hooks, identity(), syncOf());
+  const said: NewsBoard = { at: 1_700_000_200, epoch: 4, more: true, configuration: new Uint8Array(0), group: new Uint8Array(0), master: undefined, piece: undefined };
+  const pullAnd = (answer: NewsBoard): number => { const m = opened(fetch(fetching.letter, new Uint8Array(0)))!; return bring(reply(m.sequence, m.type, encodeNewsBoard(answer))); };
+  pullAnd(said);
+  pullAnd({ ...said, more: false });
+  expect(fetch(fetching.letter, new Uint8Array(0)).length).toBe(0);
+  batch = { boot: 1, first: 1, entries: [Uint8Array.of(0x82, 1, 2)], head: new Uint8Array(16) };
+  expect(opened(fetch(fetching.letter, new Uint8Array(0)))!.type).toBe(messageType.records);
+  batch = undefined;
+  service.sync!.letter = undefined;
+  expect(fetch(fetching.letter, new Uint8Array(0)).length).toBe(0);
+  expect(decodeHere(say(encodeKnock(random.bytes(8)))!)).toMatchObject({ passesOn: false });
+  expect(opened(fetch(fetching.letter, new Uint8Array(0)))!.type).toBe(messageType.pullBoard);
 });
 
 test("numbers go on from the ceiling after a start: none is used twice whatever a power cut forgot", () => {

@@ -13,7 +13,7 @@ export const carryCommand: Command = {
   help: `Usage: kaisatsu carry --board NAME --port PATH --host URL [--letters N] [--json]
 
 What travels is sealed: this machine sees how long it is and nothing else. A lost letter or answer is no harm, the board
-says it again. It ends when N letters were answered, or when the host takes no more.
+says it again. It ends when the board has said all and knows all, or when N letters were answered.
 
   --board NAME  which board it is, as for kaisatsu flash
   --port PATH   where it is plugged in
@@ -39,23 +39,19 @@ Examples:
 
 export interface Carried { answered: number; bytes: number; why: string }
 
-/** A board that has said all asks what is new; the second such question in a row of the same size says that nothing is. */
+/** Until the board has no letter more. */
 export async function carryLetters(line: BenchLine, host: string, most: number): Promise<Carried> {
   const done: Carried = { answered: 0, bytes: 0, why: "" };
   if ((await line.knock(3000)) === undefined) throw boardFault("timed_out", "No firmware answers on this line.");
-  let quiet = 0;
-  let before = -1;
-  while (done.answered < most && quiet < 2) {
+  while (done.answered < most) {
     const letter = await line.fetch(fetching.letter, new Uint8Array(0));
     if (letter === undefined) throw boardFault("timed_out", "The board stopped answering: what was not carried is said again the next time.");
-    if (letter.length === 0) { done.why = "The board has no letters: it has no keys yet."; break; }
+    if (letter.length === 0) { done.why = done.answered === 0 ? "The board has no letters: it has no keys yet." : ""; break; }
     const answer = await postEnvelope(host, letter, 10_000);
     if (answer === undefined) { done.why = "The host took no letter: is it this board's host, and is it running?"; break; }
     if ((await line.bring(answer)) !== brought.taken) { done.why = "The board did not take the host's answer; it asks again the next time."; break; }
     done.answered++;
     done.bytes += letter.length + answer.length;
-    quiet = answer.length === before ? quiet + 1 : 0;
-    before = answer.length;
   }
   return done;
 }

@@ -5,10 +5,10 @@
 import { needed, textOf, UsageError, type Context } from "../command.js";
 import { amountText } from "../amount.js";
 import { openPhone, type Phone } from "../../node/phone.js";
-import { newestOf, newestReceipt, walletView, type KeptReceipt, type WalletValue } from "../../../runtime/value/wallet.js";
+import { newestOf, walletView, type KeptReceipt, type WalletValue } from "../../../runtime/value/wallet.js";
 import { hex } from "../../../protocol/wire/bytes.js";
 import { decodeReceipt, receiptKind, type Receipt } from "../../../protocol/wire/receipt.js";
-import { unit } from "../../../protocol/wire/value.js";
+import { decodeValue, unit } from "../../../protocol/wire/value.js";
 
 export const folderOption = { folder: { type: "string" } } as const;
 export const folderHelp = "  --folder F     the handset: its wallet and keys, readable by its owner alone";
@@ -52,17 +52,26 @@ export function valueMeant(c: Context, phone: Phone): WalletValue | undefined {
 
 export const shortId = (v: WalletValue): string => hex(v.value.valueId).slice(0, 8);
 
-/** Spent so far; an undone newest use is not counted. */
+/** Spent so far, also of what was moved to a grant for small boards; an undone newest use is not counted. */
 export function spent(v: WalletValue): number {
-  const newest = newestReceipt(v);
-  if (newest === undefined) return 0;
-  return newestOf(v.receipts)!.state === "reversed" ? newest.after - newest.amount : newest.after;
+  return spentIn(v.receipts) + spentIn(v.grantReceipts);
 }
-export const leftOf = (v: WalletValue): number => Math.max(0, v.value.most - spent(v));
+function spentIn(chain: readonly KeptReceipt[]): number {
+  const newest = newestOf(chain);
+  const receipt = newest === undefined ? undefined : decodeReceipt(newest.receipt);
+  if (newest === undefined || receipt === undefined) return 0;
+  return newest.state === "reversed" ? receipt.after - receipt.amount : receipt.after;
+}
+/** What it holds in all, its grant included. */
+export function mostOf(v: WalletValue): number {
+  const grant = v.grant === undefined ? undefined : decodeValue(v.grant.claims);
+  return v.value.most + (grant === undefined ? 0 : grant.most);
+}
+export const leftOf = (v: WalletValue): number => Math.max(0, mostOf(v) - spent(v));
 
 /** "2 of 3 uses", "16.50 EUR". */
 export function leftText(v: WalletValue): string {
-  return v.value.unit === unit.money ? amountText(leftOf(v), v.value.currency) : `${leftOf(v)} of ${v.value.most} ${v.value.most === 1 ? "use" : "uses"}`;
+  return v.value.unit === unit.money ? amountText(leftOf(v), v.value.currency) : `${leftOf(v)} of ${mostOf(v)} ${mostOf(v) === 1 ? "use" : "uses"}`;
 }
 
 /** What one receipt took, or what a step above it would take. */
@@ -70,10 +79,10 @@ export function takenText(v: WalletValue, amount: number): string {
   return v.value.unit === unit.money ? amountText(amount, v.value.currency) : `${amount} ${amount === 1 ? "use" : "uses"}`;
 }
 
-/** The receipt whose question is open: was its holder let through? */
+/** The receipt whose question is open: was its holder let through? Of the value itself, or of its grant. */
 export function unresolved(v: WalletValue): { kept: KeptReceipt; receipt: Receipt } | undefined {
-  const kept = newestOf(v.receipts);
-  return kept?.state === "unresolved" ? { kept, receipt: decodeReceipt(kept.receipt)! } : undefined;
+  const kept = [v.receipts, v.grantReceipts].map((chain) => newestOf(chain)).find((newest) => newest?.state === "unresolved");
+  return kept === undefined ? undefined : { kept, receipt: decodeReceipt(kept.receipt)! };
 }
 
 /** The name of the terminal behind a receipt, as its certificate says. */

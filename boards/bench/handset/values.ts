@@ -1,6 +1,6 @@
 /** `kaisatsu handset values`: what this handset holds. */
 import { exitCode, noWords, type Command } from "../command.js";
-import { day, folderHelp, folderOption, leftOf, leftText, minute, shortId, spent, stateOf, table, terminalName, unresolved, withPhone } from "./handset.js";
+import { day, folderHelp, folderOption, leftOf, leftText, minute, mostOf, shortId, spent, stateOf, table, terminalName, unresolved, withPhone } from "./handset.js";
 import { collect, type Phone } from "../../node/phone.js";
 import type { WalletValue } from "../../../runtime/value/wallet.js";
 import { currencyLetters } from "../../../host/context.js";
@@ -44,7 +44,7 @@ function asJson(phone: Phone, v: WalletValue, now: number): object {
   const open = unresolved(v);
   return {
     valueId: hex(v.value.valueId), name: v.name, kind: v.value.kind, unit: v.value.unit === unit.money ? "money" : "uses", ...(v.value.currency !== undefined && { currency: currencyLetters(v.value.currency) ?? v.value.currency }),
-    most: v.value.most, spent: spent(v), left: leftOf(v), validFrom: v.value.notBefore, validUntil: v.value.expires, zones: v.value.zones, state: stateOf(v, now), receipts: v.receipts.length,
+    most: mostOf(v), spent: spent(v), left: leftOf(v), validFrom: v.value.notBefore, validUntil: v.value.expires, zones: v.value.zones, state: stateOf(v, now), receipts: v.receipts.length,
     ...(open !== undefined && { unresolved: { terminal: terminalName(phone, open.receipt), counter: open.receipt.counter, at: open.receipt.at, until: open.receipt.until } }),
   };
 }
