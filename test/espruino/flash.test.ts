@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { smallBundle } from "./bundle.js";
+import { buildBundle, bundleOf } from "../../boards/bench/espruino/bundle.js";
 import { startEmulator, type Emulator } from "../../boards/bench/espruino/emulator.js";
 import { modelOf } from "../../boards/bench/espruino/models.js";
 import { main } from "../../boards/bench/kaisatsu.js";
@@ -72,6 +73,25 @@ test("a blank board gives its console back to be flashed again; one with keys do
   const h = await openHost();
   expect((await provision(e, h, (await claimCode(h)).claimCode)).code).toBe(0);
   expect(await flash(e)).toMatchObject({ code: 3, err: expect.stringContaining("This board has keys: it is terminal") });
+});
+
+test("the real firmware: its console is closed once it has keys; the button held at a start erases them and opens it", { timeout: 60_000 }, async () => {
+  writeFileSync(bundle, (await buildBundle(bundleOf("xiao-ble", "gate")!)).code);
+  const e = emulate("xiao-ble");
+  expect((await flash(e, "xiao-ble")).code).toBe(0);
+  const h = await openHost();
+  const { terminalId, claimCode: code } = await claimCode(h);
+  expect(await provision(e, h, code, "xiao-ble")).toMatchObject({ code: 0, out: expect.stringContaining(terminalId) });
+  expect(await flash(e, "xiao-ble")).toMatchObject({ code: 3, err: expect.stringContaining(`This board has keys: it is terminal ${terminalId}`) });
+  const master = Buffer.from(h.context.keys.board(terminalId, 1));
+  const onPages = (): boolean => Buffer.from(e.engine.storage.chip.bytes).includes(master);
+  expect(onPages()).toBe(true);
+  e.button(true);
+  e.restart();
+  e.button(false);
+  expect(onPages()).toBe(false);
+  expect((await flash(e, "xiao-ble")).code).toBe(0);
+  expect([e.engine.errors, e.engine.storage.compactions, e.engine.storage.chip.violations]).toEqual([[], 0, []]);
 });
 
 test("another board, a program that is too long, no firmware, an option that is none", { timeout: 60_000 }, async () => {

@@ -32,7 +32,7 @@ export interface EspruinoBoard {
 }
 
 /** With a relay that opens, somebody walks. */
-export async function startEspruino(board = "xiao-ble", relay = "D2", passage = "D3"): Promise<EspruinoBoard> {
+export async function startEspruino(board = "xiao-ble", relay = "D29", passage = "D3"): Promise<EspruinoBoard> {
   const model = modelOf(board)!;
   const folder = mkdtempSync(join(tmpdir(), "kaisatsu-board-"));
   const emulator = startEmulator({

@@ -93,7 +93,8 @@ export function makeEngine(o: EngineOptions): Engine {
   const { model, chip } = o;
   const storage: Storage = { chip, compactions: 0 };
   const world = o.world ?? {};
-  const pins = new Map<string, number>();
+  // A button at rest is held by its own resistor, or by the pull of its pin.
+  const pins = new Map<string, number>([[model.button.pin, model.button.pressed === 1 ? 0 : 1]]);
   const errors: string[] = [];
   let [nowMs, boots, lost, allocated, startedBy] = [0, 0, 0, 0, ""];
   let isOn = false;
