@@ -17,8 +17,8 @@ export const verifyCommand: Command = {
   summary: "check a meter's statement: readings, gaps, signatures, what was paid",
   help: `Usage: kaisatsu verify STATEMENT (--folder F | --provider FILE) [--ocmf] [--json]
 
-STATEMENT is a file that "kaisatsu handset owed" kept. It is checked on this machine alone, without network or host: that the
-provider certified the terminal, that the terminal signed the statement and each record, that no record is missing,
+STATEMENT is a file that "kaisatsu handset owed" kept. It is checked on this machine alone, without network or host: that
+the provider certified the terminal, that the terminal signed the statement and each record, that no record is missing,
 exchanged or changed, and how the total came about. Compare the readings with the display of the meter.
 
   --folder F       a handset: its provider's keys are used

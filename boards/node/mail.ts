@@ -29,7 +29,7 @@ export function makeMail(terminal: Terminal, post: Post, charges: Charges | unde
   };
   const state = async (own: Charges): Promise<void> => {
     let answered = true;
-    for (const letter of lettersToHost(own, timeOf(terminal))) {
+    for (const letter of lettersToHost(own)) {
       const answer = await postEnvelope(host, letter, withinMs, stopping.signal);
       answered &&= answer !== undefined;
       if (answer === undefined || stopping.signal.aborted) break;

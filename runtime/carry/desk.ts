@@ -20,7 +20,7 @@ export function makeDesk(t: Terminal, charges: Charges | undefined, sync: Sync |
   let offered: Uint8Array | undefined;
   return {
     letters: () => {
-      const out = charges === undefined ? [] : lettersToHost(charges, now(t));
+      const out = charges === undefined ? [] : lettersToHost(charges);
       if (sync === undefined || network) return out;
       const next = nextLetter(sync, "talk");
       // The one that is outstanding is given to every courier: whoever comes first brings its answer.

@@ -29,6 +29,8 @@ export interface Charges {
   planBytes: Uint8Array;
   /** The newest reading of each meter and its time, not durable. */
   readings: { reading: MeterReading; time: Time }[];
+  /** The last letter for the host of each user, and what it says: signatures differ each time, and couriers know a letter by its bytes. */
+  sealed: Record<string, { name: Uint8Array; claims: Uint8Array; letter: Uint8Array }>;
   /** Users told in this boot of a register that went back. */
   warned: Record<string, boolean>;
   /** The history takes no more: the supply ends until it is settled. */
@@ -42,7 +44,7 @@ const freshSeconds = 600;
 /** Reads back plan and history. */
 export function openCharges(board: Board, setup: Setup, store: Store): Charges {
   const held = readCell(setup.cells, "plan");
-  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], warned: {}, full: false };
+  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], sealed: {}, warned: {}, full: false };
   if (held !== undefined) holdPlan(c, held);
   return c;
 }

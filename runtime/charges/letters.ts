@@ -9,7 +9,7 @@ import { refreshFor, takePlan, takeResult, type Charges, type Time } from "./cha
 import { recordsFrom, streamOf, type Stream } from "./history.js";
 import { newestOf } from "../sync/trust.js";
 import { limits } from "../../protocol/limits.js";
-import { equal } from "../../protocol/wire/bytes.js";
+import { equal, hex } from "../../protocol/wire/bytes.js";
 import { certificateId, decodeTerminalCertificate, type TerminalCertificate } from "../../protocol/wire/certificate.js";
 import { direction, openPaired, pairKeys, readPaired, sealPaired, type PairedLetter, type PairKeys } from "../../protocol/wire/paired.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
@@ -26,44 +26,55 @@ const statementBytesMax = 24000;
 // ---- for the host -----------------------------------------------------------------------------------------------------------------------
 
 /** Sealed statements for the host: of each user with records that it has not confirmed, or who may have paid. Without a plan, one that asks for it. */
-export function lettersToHost(c: Charges, time: Time): Uint8Array[] {
+export function lettersToHost(c: Charges): Uint8Array[] {
   const letters: Uint8Array[] = [];
   const users = c.plan === undefined ? [] : c.plan.users;
   for (const u of users) {
     const s = streamOf(c.history, u.user);
-    if (s.stated + 1 < s.next || s.total > s.paid || u.mode === mode.prepaid) add(letters, toHost(c, u.user, time));
+    if (s.stated + 1 < s.next || s.total > s.paid || u.mode === mode.prepaid) add(letters, toHost(c, u.user));
   }
-  if (users.length === 0) add(letters, toHost(c, new Uint8Array(8), time));
+  if (users.length === 0) add(letters, toHost(c, new Uint8Array(8)));
   return letters;
 }
 function add(letters: Uint8Array[], letter: Uint8Array | undefined): void {
   if (letter !== undefined && letters.length < limits.carriedLettersMax) letters.push(letter);
 }
 
-/** One user's, whatever there is: what is not confirmed, or nothing, which asks what became of it. Undefined while a key is missing. */
-export function toHost(c: Charges, user: Uint8Array, time: Time): Uint8Array | undefined {
+/**
+ * One user's, whatever there is: what is not confirmed, or nothing, which asks what became of it. As of its last reading, so
+ * that while nothing is new every courier has the same letter. Undefined while a key is missing.
+ */
+function toHost(c: Charges, user: Uint8Array): Uint8Array | undefined {
   const host = newestOf(c.setup.trust, "envelope");
   const certificate = c.setup.certificate;
   if (host === undefined || certificate === undefined) return undefined;
   const s = streamOf(c.history, user);
-  const statement = statementFrom(c, s, s.stated + 1, time);
+  const claims = claimsFrom(c, s, s.stated + 1, { at: s.readAt, quality: s.readQuality });
+  const id = certificateId(c.board.crypto, certificate.signed.claims);
+  const before = c.sealed[hex(user)];
+  if (before !== undefined && equal(before.claims, claims) && equal(before.name, id)) return before.letter;
+  const statement = signedStatement(c, claims);
   const shared = c.board.keys.agree("agreement", host.publicKey);
   if (statement === undefined || shared === undefined) return undefined;
-  const id = certificateId(c.board.crypto, certificate.signed.claims);
-  return sealPaired(c.board.crypto, pairKeys(c.board.crypto, shared, id, host.kid, direction.toHost), id, statement);
+  const letter = sealPaired(c.board.crypto, pairKeys(c.board.crypto, shared, id, host.kid, direction.toHost), id, statement);
+  c.sealed[hex(user)] = { name: id, claims: claims, letter: letter };
+  return letter;
 }
 
-/** A signed statement of the records from this number on; undefined without a key. */
-export function statementFrom(c: Charges, s: Stream, from: number, time: Time): Uint8Array | undefined {
-  const own = c.board.keys.publicKey("signing");
-  if (own === undefined) return undefined;
+/** A statement of the records from this number on. */
+function claimsFrom(c: Charges, s: Stream, from: number, time: Time): Uint8Array {
   const part = recordsFrom(c.history, s, from, limits.statementRecordsMax, statementBytesMax);
-  const claims = encodeStatement({
+  return encodeStatement({
     terminal: c.setup.terminalId, user: s.user, first: part.first, records: part.records, number: s.number, through: s.through, paid: s.paid,
     plan: c.plan === undefined ? 0 : c.plan.number, at: time.at, quality: time.quality,
   });
-  const kid = keyId(c.board.crypto, own);
-  const signature = c.board.keys.sign("signing", objectToSign("statement", kid, claims));
+}
+
+/** Undefined without a key. */
+function signedStatement(c: Charges, claims: Uint8Array): Uint8Array | undefined {
+  const own = c.board.keys.publicKey("signing");
+  const kid = own === undefined ? none : keyId(c.board.crypto, own);
+  const signature = own === undefined ? undefined : c.board.keys.sign("signing", objectToSign("statement", kid, claims));
   return signature === undefined ? undefined : encodeSigned("statement", kid, claims, signature, false);
 }
 
@@ -119,7 +130,7 @@ function fromUser(c: Charges, letter: PairedLetter, u: PlanUser, agreementKey: U
   const ask = text === undefined ? undefined : decodeStatementAsk(text);
   if (ask === undefined) return unwanted;
   refreshFor(c, u.user);
-  const statement = statementFrom(c, streamOf(c.history, u.user), ask.from, time);
+  const statement = signedStatement(c, claimsFrom(c, streamOf(c.history, u.user), ask.from, time));
   if (statement === undefined) return { mine: true, answer: none };
   const ocmf = ask.ocmf ? ocmfOf(c, statement) : "";
   const shown = encodeShownStatement({ statement: statement, certificates: ownCertificates(c.setup).map((x) => x.bytes), ocmf: ocmf });

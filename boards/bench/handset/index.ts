@@ -3,6 +3,7 @@ import type { CommandGroup } from "../command.js";
 import { collectCommand } from "./collect.js";
 import { enrolCommand } from "./enrol.js";
 import { billsCommand, cancelCommand, catalogueCommand, giftCommand, orderCommand, payCommand } from "./order.js";
+import { carryCommand, owedCommand, settleCommand } from "./owed.js";
 import { claimCommand, giveCommand, mailCommand, pickUpCommand, takeCommand } from "./parcels.js";
 import { receiptsCommand } from "./receipts.js";
 import { refreshCommand } from "./refresh.js";
@@ -20,5 +21,5 @@ terminal over a serial line; only tapping needs no network.`,
   kaisatsu handset tap --folder aiko --port /dev/ttyUSB1
   kaisatsu handset receipts --folder aiko --report
 `,
-  commands: [enrolCommand, collectCommand, valuesCommand, tapCommand, receiptsCommand, refreshCommand, catalogueCommand, orderCommand, giftCommand, billsCommand, payCommand, cancelCommand, mailCommand, claimCommand, pickUpCommand, giveCommand, takeCommand],
+  commands: [enrolCommand, collectCommand, valuesCommand, tapCommand, receiptsCommand, refreshCommand, catalogueCommand, orderCommand, giftCommand, billsCommand, payCommand, cancelCommand, mailCommand, claimCommand, pickUpCommand, giveCommand, takeCommand, owedCommand, settleCommand, carryCommand],
 };

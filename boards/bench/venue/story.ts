@@ -2,6 +2,7 @@
  * The story of `kaisatsu venue`, in plain lines: what people do, what the gate shows, how many bytes and milliseconds it
  * took, a gift between them, and at the end whether host, terminals and handsets tell the same (S1, S6, S11, P8–P10).
  */
+import { tellMeters } from "./meters.js";
 import { addGate, addPhone, baud, collect, copyPhone, pause, powerCut, tapAt, until, type GateOnStage, type Seen, type Stage } from "./stage.js";
 import type { Context } from "../command.js";
 import { refresh, report, type Phone } from "../../node/phone.js";
@@ -30,6 +31,7 @@ export async function tell(stage: Stage, c: Context): Promise<Summary> {
   await teller.turnstile();
   await teller.giving();
   await teller.withoutHost();
+  await teller.metering();
   return await teller.reckoning();
 }
 
@@ -214,6 +216,13 @@ class Teller {
     await this.stage.restartHost();
     this.say("The host is back; the gates post what they recorded.");
     await eventually(() => this.stage.gates.every((g) => g.running.synced()), "the journals did not reach the host", 30_000);
+  }
+
+  // ---- a meter ------------------------------------------------------------------------------------------------------------------------
+
+  async metering(): Promise<void> {
+    this.head("A meter that never has a network");
+    await tellMeters(this.stage, this.phones["aiko"]!, this.pick("aiko", "card"), (text) => this.say(text));
   }
 
   // ---- the books ------------------------------------------------------------------------------------------------------------------------
