@@ -90,7 +90,7 @@ async function claim(c: Context, tx: Tx, giftId: string, p: ParcelRow, user: str
   const lines = (await linesOf(tx, p.order_id, p.parcel)).filter((line) => line.state === orderState.billed || line.state === orderState.held);
   await tx.updateTable("parcel").set({ user_id: user }).where("order_id", "=", p.order_id).where("parcel", "=", p.parcel).execute();
   await tx.updateTable("gift").set({ state: "claimed" }).where("gift_id", "=", giftId).execute();
-  await handOver(c, tx, order, { ...p, user_id: user }, lines, "gift/" + giftId);
+  if (p.due_at <= c.now()) await handOver(c, tx, order, { ...p, user_id: user }, lines, "gift/" + giftId);
 }
 
 /** P9, P10: passes the recipient's sealed word on to the giver's handset, with the key that must have signed it. */

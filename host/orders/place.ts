@@ -11,7 +11,7 @@ import { prepareIdentification, type Identify, type Who } from "./identify.js";
 import { step } from "./machine.js";
 import type { ArticleRow, OrderRow } from "../schema-orders.js";
 import { articleSort, type Ordered } from "../../protocol/wire/order-letters.js";
-import { encodeBill, encodeOrder, identified, orderRefusal, orderState, type Item, type Order, type Parcel } from "../../protocol/wire/order.js";
+import { demand, encodeBill, encodeOrder, identified, orderRefusal, orderState, type Item, type Order, type Parcel } from "../../protocol/wire/order.js";
 
 /** A bill that nobody answers ends after a day, and its seats are free again. */
 export const billSeconds = 86_400;
@@ -41,6 +41,7 @@ async function place(c: Context, tx: Tx, from: Bringer, order: Order, identify: 
   if (known !== undefined) return isSame(known, digest, from) ? { code: 0, expires: known.expires } : refused(orderRefusal.order_differs);
   const who = await identify(tx);
   if ("refused" in who) return refused(who.refused);
+  if ("handset" in from && order.demand !== demand.handset) return refused(orderRefusal.delivery_impossible);
   const found = await read(c, tx, order, who.user);
   if (typeof found === "number") return refused(found);
   if (!(await takeAll(tx, found))) return refused(orderRefusal.sold_out);

@@ -49,13 +49,16 @@ async function releaseOffers(c: Context, tx: Tx, order: OrderRow): Promise<void>
   }
 }
 
-/** Hands a parcel on when its time has come and its recipient can take it; else it is held. */
+/**
+ * Hands a parcel on when its time has come and its recipient can take it; else it is held. Who was not registered when it was paid
+ * must claim it: whoever registers under his name meanwhile gets nothing.
+ */
 export async function releaseParcel(c: Context, tx: Tx, order: OrderRow, p: ParcelRow): Promise<void> {
-  if (p.due_at > c.now()) { await hold(c, tx, p); return; }
   const lines = (await linesOf(tx, p.order_id, p.parcel)).filter((line) => line.state === orderState.billed || line.state === orderState.held);
-  const known = p.terminal_id !== null || (p.user_id !== null && (await isMember(tx, p.user_id)));
-  if (!known) { await giftTo(c, tx, p, lines); await hold(c, tx, p); return; }
-  const gift = await tx.selectFrom("gift").select("gift_id").where("order_id", "=", p.order_id).where("parcel", "=", p.parcel).where("state", "=", "claimed").executeTakeFirst();
+  const gift = await tx.selectFrom("gift").select(["gift_id", "state"]).where("order_id", "=", p.order_id).where("parcel", "=", p.parcel).executeTakeFirst();
+  const known = gift !== undefined || p.terminal_id !== null || (p.user_id !== null && (await isMember(tx, p.user_id)));
+  if (!known) await giftTo(c, tx, p, lines);
+  if (!known || gift?.state === "waits" || p.due_at > c.now()) { await hold(c, tx, p); return; }
   await handOver(c, tx, order, p, lines, gift === undefined ? "order/" + order.order_id : "gift/" + gift.gift_id);
 }
 async function hold(c: Context, tx: Tx, p: ParcelRow): Promise<void> {

@@ -123,6 +123,22 @@ told("P8 a gift that nobody claims goes back to the giver's card after thirty da
   expect(newestReceipt(card(w, "b"))!.after, "and the handset's card holds it again").toBe(0);
 });
 
+told("P8 must hold: whoever registers under the recipient's user id does not get the gift without its token", async (w) => {
+  await enrol(w, "b");
+  await giveCard(w, "b");
+  const at = w.host.context.now() + 3600;
+  const id = await shop.order(w.phone("b"), [forUser("stranger", "concert"), forUser("stranger", "guide", { lines: [{ article: "card", count: 1 }], at })]);
+  await payFromCard(w, "b");
+  await enrol(w, "stranger");
+  await pass(w, 3601);
+  await w.step();
+  expect(await collect(w.phone("stranger")), "neither the one of now nor the one of later").toEqual([]);
+  for (const text of await texts(w)) expect(await shop.claimGift(w.phone("stranger"), /[0-9A-Z]{4}(-[0-9A-Z]{4}){4}/.exec(text.text)![0])).toBe(true);
+  await w.step();
+  expect((await collect(w.phone("stranger"))).sort()).toEqual(["Card of 20", "Concert"]);
+  expect(await stateOf(w, id)).toBe("acknowledged");
+});
+
 alone("P9 must hold: the host can't read thanks, and thanks that D did not sign are not shown", async (w) => {
   for (const name of ["b", "d", "x"]) await enrol(w, name);
   await giveCard(w, "b");
