@@ -80,8 +80,6 @@ export const limits = {
   meterUsersMax: 32,
   /** Records in one statement: a month of daily ones, and what a letter holds. */
   statementRecordsMax: 120,
-  /** Records kept a user, the newest: 13 months of daily ones. */
-  recordsKept: 400,
   /** Readings of one readout: 405 in those 15 months. */
   readingsMax: 1024,
   /** An SML frame: 460 bytes are usual, 1 KB with every register of three phases. Its items: a list of 60 entries has 500. */

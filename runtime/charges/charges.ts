@@ -93,7 +93,7 @@ function common(c: Charges, s: Stream, time: Time, millionths: number): { user: 
 
 /** Signs and keeps; false without a key or without room. */
 function keep(c: Charges, x: ChargeRecord): boolean {
-  if (!hasRoom(c.history)) { c.full = true; return false; }
+  if (!hasRoom(c.history, x.what)) { c.full = true; return false; }
   const own = c.board.keys.publicKey("signing");
   const kid = own === undefined ? none : keyId(c.board.crypto, own);
   const claims = encodeCharge(x);

@@ -1,15 +1,15 @@
 /**
  * The charges of all users of one terminal, kept: a journal of signed records beside the terminal's own, and for each user
- * what follows from them. Records are never changed. A page is given back when its records are settled and older than the
- * newest `recordsKept` of their user; what of it is still needed is written again, byte for byte, as it is signed.
+ * what follows from them. Records are never changed. As many are kept as there is room for: when it is needed, the oldest page
+ * is given back, and what of it is not settled, or still needed, is written again, byte for byte, as it is signed.
  *
  * An unsettled record is never given up: a history that is full of them takes no more, and then the supply ends, not the debt.
+ * Room is kept for the results that settle them, and for writing again what a page must not take with it.
  */
 import { append, firstKept, flush, oldestEnds, readFrom, releaseThrough, roomFor, type Journal } from "../journal/journal.js";
 import { openJournal } from "../journal/recovery.js";
 import type { Store } from "../journal/store.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
-import { limits } from "../../protocol/limits.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { chargeDigest, decodeCharge, type ChargeRecord, type MeterRegister } from "../../protocol/wire/charge.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
@@ -108,17 +108,17 @@ function place(s: Stream, sequence: number, at: number): void {
 
 /** Durable when this returns true; false when there is no room. Throws what the store throws. */
 export function keepRecord(h: History, x: ChargeRecord, signed: Uint8Array): boolean {
-  if (!hasRoom(h)) return false;
+  if (!hasRoom(h, x.what)) return false;
   const at = append(h.journal, signed, true);
   applyRecord(h.crypto, streamOf(h, x.user), x, signed, at);
   return true;
 }
 
-/** Is there room for another record, after giving back what may be? */
-export function hasRoom(h: History): boolean {
+/** Is there room for another record of this kind, after giving back what may be? A result finds room where nothing else does. */
+export function hasRoom(h: History, what: ChargeRecord["what"]): boolean {
   if (h.journal.fault !== undefined) return false;
-  while (!roomFor(h.journal, recordRoomBytes, 1)) {
-    if (h.triedAt === h.journal.next || !giveBack(h)) { h.triedAt = h.journal.next; return roomFor(h.journal, recordRoomBytes, 0); }
+  while (!roomFor(h.journal, recordRoomBytes, 2)) {
+    if (h.triedAt === h.journal.next || !giveBack(h)) { h.triedAt = h.journal.next; return what === "paid" && roomFor(h.journal, recordRoomBytes, 1); }
   }
   return true;
 }
@@ -138,7 +138,7 @@ function giveBack(h: History): boolean {
     again.push({ x: x, signed: old.entries[i]! });
     bytes += old.entries[i]!.length + 16;
   }
-  if (bytes > h.journal.store.pageBytes / 2) return false;
+  if (bytes > h.journal.store.pageBytes / 2 || !roomFor(h.journal, bytes, 0)) return false;
   for (const one of again) applyRecord(h.crypto, streamOf(h, one.x.user), one.x, one.signed, append(h.journal, one.signed, false));
   flush(h.journal);
   releaseThrough(h.journal, through);
@@ -148,7 +148,7 @@ function giveBack(h: History): boolean {
 
 function isNeeded(s: Stream, sequence: number, at: number): boolean {
   for (const p of s.places) if (p.sequence === sequence && p.at !== at) return false;
-  return sequence > s.through || sequence >= s.next - limits.recordsKept || sequence === s.readSequence || sequence === s.fittedSequence || sequence === s.paidSequence;
+  return sequence > s.through || sequence === s.next - 1 || sequence === s.readSequence || sequence === s.fittedSequence || sequence === s.paidSequence;
 }
 
 function forget(h: History, through: number): void {
