@@ -26,8 +26,8 @@ export interface TapOptions {
 /** What the handset knows in the end. `stored` without `resolved`: ask the holder whether he was let through. */
 export interface TapResult { /** The value shown, or about to be. */ valueId: Uint8Array | undefined; /** Nothing to show (1), declined (2), terminal not trusted (3); 0: none of them. */ declined: number; stored: boolean; resolved: string | undefined; code: number; since: number; walkAgain: boolean; reversed: boolean; heard: boolean }
 
-/** A terminal greets again at once when it wants something else: so long, and the time in which a lost greeting is sent again. */
-const nextWantMs = 400;
+/** A terminal greets again at once when it wants something else: twice the time in which a lost greeting is sent again, and then some. */
+const nextWantMs = 1000;
 
 /** Runs one tap; the line stays open. Rejects with the line's `BoardError` when it breaks. */
 export function runTap(phone: Pick<Phone, "clock" | "random" | "keys" | "crypto" | "trust"> & { wallet: WalletState }, line: Serial, o: TapOptions): Promise<TapResult> {

@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { cobs, deframer, feed } from "../../protocol/link/frame.js";
 import { messageType, type as kinds } from "../../protocol/wire/message.js";
 import { framedBytes } from "./bytes.js";
+import { boardNames, drawBoard } from "./board-wiring.js";
 import { drawWiring } from "./wiring.js";
 import { makePhone, makeStation, makeWorld, tap, ticket } from "../session/world.js";
 
@@ -107,5 +108,6 @@ ${parts.join("\n")}
 if (process.argv[1]?.endsWith("picture.js") === true) {
   writeFileSync("protocol/tap.svg", draw(listen()));
   writeFileSync("boards/node/wiring.svg", drawWiring());
-  process.stdout.write("protocol/tap.svg and boards/node/wiring.svg written\n");
+  for (const board of boardNames) writeFileSync(`boards/espruino/wiring-${board}.svg`, drawBoard(board));
+  process.stdout.write(`protocol/tap.svg, boards/node/wiring.svg and boards/espruino/wiring-….svg of ${boardNames.join(", ")} written\n`);
 }

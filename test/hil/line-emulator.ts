@@ -100,8 +100,13 @@ const moreFollows = 8;
 function tearing(way: Way, wrapping: Wrapping): (bytes: Uint8Array) => void {
   const frames = deframer(wrapping);
   let pieces: Uint8Array[] = [];
+  let last = Buffer.alloc(0);
   return (bytes) => {
     for (const frame of feed(frames, bytes)) {
+      // Sent again, because an ack was late: no piece of a message twice.
+      const repeated = last.equals(frame.payload);
+      last = Buffer.from(frame.payload);
+      if (repeated) continue;
       pieces.push(frame.payload);
       if ((frame.link & moreFollows) !== 0) continue;
       const message = new Uint8Array(Buffer.concat(pieces));

@@ -18,8 +18,8 @@ import type { WalletState, WalletValue } from "../../runtime/value/wallet.js";
 import { leftOf as left } from "../../boards/bench/handset/handset.js";
 
 export const pins = { accept: 13, refuse: 12, amber: 11, yellow: 10, blue: 9, buzzer: 8, relay: 7, passage: 2 } as const;
-/** How long the gate of this process waits for the passage: nobody here carries luggage. */
-const passageMs = 400;
+/** How long the gate of this process waits for the passage: nobody here carries luggage, but the machine may be busy. */
+const passageMs = 2000;
 export const fare = 350;
 
 export type Sort = "ticket" | "coupons" | "card";
