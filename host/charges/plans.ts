@@ -7,6 +7,7 @@
 import { audit, currencyNumber, nextNumber, toHex, fromHex, Wrong, type Context } from "../context.js";
 import { transact, type Tx } from "../database.js";
 import { userIdOrWrong } from "../people.js";
+import { assert } from "../../protocol/assert.js";
 import { terminalRole } from "../../protocol/wire/certificate.js";
 import { limits } from "../../protocol/limits.js";
 import { decodeSigned } from "../../protocol/wire/signed.js";
@@ -74,11 +75,18 @@ export async function freshPlan(c: Context, tx: Tx, terminalId: string): Promise
   const held = row.plan.length === 0 ? undefined : planIn(new Uint8Array(row.plan));
   const content = { issuer: c.keys.provider, subject: terminalId, currency: currencyNumber(row.currency), users: await usersOf(tx, terminalId), tariffs: JSON.parse(row.tariffs) as MeterTariff[] };
   if (held !== undefined && toHex(encodePlan({ ...content, number: held.number, issuedAt: held.issuedAt })) === toHex(encodePlan(held))) return new Uint8Array(row.plan);
-  const number = await nextNumber(tx, "plan " + terminalId);
+  const number = shortened(await nextNumber(tx, "plan " + terminalId));
   const plan = c.keys.signed("plan", "configuration", encodePlan({ ...content, number, issuedAt: c.now() }));
   await tx.updateTable("meter_plan").set({ number, plan }).where("terminal_id", "=", terminalId).execute();
   await tx.insertInto("meter_plan_version").values({ terminal_id: terminalId, number, plan }).execute();
   return plan;
+}
+
+/** Each record carries the number of its plan: restore epoch and counter in five bytes, which still only rises. */
+function shortened(number: number): number {
+  const [epoch, counter] = [Math.floor(number / 2 ** 32), number % 2 ** 32];
+  assert(counter < 65_536, "a terminal's plans are fewer than 65,536");
+  return epoch * 65_536 + counter;
 }
 
 async function usersOf(tx: Tx, terminalId: string): Promise<PlanUser[]> {

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { meets, type Measure, type Table } from "./measure.js";
 import { printed } from "./print.js";
 import { bytes } from "./bytes.js";
+import { charges } from "./charges.js";
 import { core } from "./core.js";
 import { cpu } from "./cpu.js";
 import { intake } from "./intake.js";
@@ -17,7 +18,7 @@ import { orders } from "./orders.js";
 import { tap } from "./tap.js";
 import { writes } from "./writes.js";
 
-const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake, orders, metering];
+const measures: readonly Measure[] = [bytes, writes, tap, cpu, core, journal, intake, orders, metering, charges];
 
 const help = `Usage: npm run bench -- [--only NAME] [--quick] [--json]
 

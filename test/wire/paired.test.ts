@@ -12,7 +12,7 @@ const shared = bytes(32, 7);
 const keys = (way: number) => pairKeys(crypto, shared, terminal, host, way);
 
 const reading: ReadingRecord = {
-  what: "reading", user: bytes(8, 3), sequence: 397, previous: bytes(16, 4), at: 1_800_000_000, quality: 2, plan: 3, total: 48_210, rest: 123_456, meter: 1, by: 2,
+  what: "reading", user: bytes(8, 3), sequence: 397, previous: bytes(16, 4), at: 1_800_000_000, quality: 2, plan: 65_536 + 3, total: 48_210, rest: 123_456, meter: 1, by: 2,
   registers: [1, 2].map((e) => ({ obis: new Uint8Array([1, 0, 1, 8, e, 255]), value: 12_345_678, scaler: 0, unit: 30 })),
 };
 
