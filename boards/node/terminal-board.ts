@@ -19,6 +19,7 @@ import { flush } from "../../runtime/journal/journal.js";
 import { readPage } from "../../runtime/journal/page.js";
 import { readHeader, type FoundRecord } from "../../runtime/journal/record.js";
 import type { BoardError, Store } from "../../runtime/journal/store.js";
+import { report } from "../../runtime/keeping.js";
 import { makeDesk } from "../../runtime/carry/desk.js";
 import { carrying, makePost } from "../../runtime/carry/post.js";
 import { openCharges, type Charges } from "../../runtime/charges/charges.js";
@@ -137,7 +138,10 @@ export function startTerminal(board: NodeBoard, role: Role, medium: Medium, host
   const post = makePost(crypto, limits.messageBytesMax, limits.envelopeBytesMax);
   // Nobody stands at a gate to wait for the host.
   terminal.besides = carrying(post, makeDesk(terminal, charges, network ? undefined : sync, network && role.number !== terminalRole.gate));
-  const supplied = (): void => { if (point !== undefined && role.number === terminalRole.meter) supply(point); };
+  const supplied = (): void => {
+    if (charges !== undefined && charges.fault !== "") report(terminal, charges.fault);
+    if (point !== undefined && role.number === terminalRole.meter) supply(point);
+  };
   const mail = network ? makeMail(terminal, post, charges, host, supplied) : undefined;
   const running = runTerminal(terminal, network ? sync : undefined, host, { ...watch, turn: () => { supplied(); mail?.turn(); watch.turn?.(); } });
   return { terminal, running, charges, point, stop: () => { mail?.stop(); running.stop(); if (terminal.outOfService === "") flush(terminal.journal); } };

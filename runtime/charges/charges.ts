@@ -33,6 +33,8 @@ export interface Charges {
   sealed: Record<string, { name: Uint8Array; claims: Uint8Array; letter: Uint8Array }>;
   /** Users told in this boot of a register that went back. */
   warned: Record<string, boolean>;
+  /** Why nothing is recorded any more, for the operator; empty while all is well. */
+  fault: string;
   /** The history takes no more: the supply ends until it is settled. */
   full: boolean;
 }
@@ -44,7 +46,7 @@ const freshSeconds = 600;
 /** Reads back plan and history. */
 export function openCharges(board: Board, setup: Setup, store: Store): Charges {
   const held = readCell(setup.cells, "plan");
-  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], sealed: {}, warned: {}, full: false };
+  const c: Charges = { board: board, setup: setup, history: openHistory(store, board.crypto), plan: undefined, planBytes: none, readings: [], sealed: {}, warned: {}, fault: "", full: false };
   if (held !== undefined) holdPlan(c, held);
   return c;
 }
@@ -93,6 +95,7 @@ function common(c: Charges, s: Stream, time: Time, millionths: number): { user: 
 
 /** Signs and keeps; false without a key or without room. */
 function keep(c: Charges, x: ChargeRecord): boolean {
+  if (c.fault !== "") return false;
   if (!hasRoom(c.history, x.what)) { c.full = true; return false; }
   const own = c.board.keys.publicKey("signing");
   const kid = own === undefined ? none : keyId(c.board.crypto, own);
@@ -188,7 +191,8 @@ export function takeResult(c: Charges, bytes: Uint8Array, time: Time): boolean {
   const x = claims === undefined ? undefined : decodeResult(claims);
   if (x === undefined || !equal(x.terminal, c.setup.terminalId)) return false;
   const s = streamOf(c.history, x.user);
-  if (x.stated >= s.next) return false;
+  // Records that the host has and this history lacks: other ones under their numbers would look like two boxes.
+  if (x.stated >= s.next) { c.fault = "The history of this meter is shorter than what the host has confirmed: it was cut or exchanged, call the operator."; return false; }
   // How far the host is may go back, when it was restored from a backup; what is paid never does.
   if (x.number > s.seen) { s.seen = x.number; s.stated = x.stated; } else if (x.number === s.seen) s.stated = Math.max(s.stated, x.stated);
   const isNews = x.number > s.number && x.paid >= s.paid && x.settled >= s.through && (x.paid > s.paid || x.settled > s.through);
@@ -210,7 +214,7 @@ export function owedBy(c: Charges, user: Uint8Array): number {
 /** What this user may still consume before his supply ends, minor units. */
 export function creditOf(c: Charges, user: Uint8Array): number {
   const u = planUser(c, user);
-  if (u === undefined || c.full) return 0;
+  if (u === undefined || c.full || c.fault !== "") return 0;
   if (u.mode === mode.prepaid) return Math.max(0, -owedBy(c, user));
   return u.limit === 0 ? 2147483647 : Math.max(0, u.limit - owedBy(c, user));
 }

@@ -188,6 +188,24 @@ describe("a meter that lies is not believed (what the old way got wrong)", () =>
     expect(await send(aiko)).toBe(0);
   });
 
+  test("an old image that hears of it first records nothing more, supplies nobody, and says why", async () => {
+    const image = meter.history.restarted();
+    read(meter, 1010);
+    await carry(aiko, meter);
+    await collect(aiko, meter);
+    await send(aiko);
+    const letters = [...aiko.mail.values()].map((x) => x.answer!);
+    meter.history = image;
+    boot(meter);
+    for (const letter of letters) await bring(aiko, meter, letter);
+    expect(meter.charges.fault).toMatch(/shorter than what the host has confirmed/);
+    pass(street, day);
+    read(meter, 1005);
+    expect((await askAt(aiko, meter))!.records.map((r) => r.record!.what)).toEqual(["fitted"]);
+    expect(lastLevel(meter)).toBe(0);
+    expect(await incidents(street)).toEqual([]);
+  });
+
   test("a register that goes back costs nothing and is a sign of tampering in the user's own chain; another meter begins at its own reading", async () => {
     read(meter, 990);
     pass(street, day);
