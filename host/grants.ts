@@ -1,6 +1,6 @@
 /**
  * Grants: uses moved out of a value for boards without signatures, under an id and a chain of their own (decision 4, `tap.md`
- * §6). A grant is of one group and epoch; when the epoch is about over, the handset gets another for what is left of it.
+ * §6). A grant is of one group and epoch; when the epoch is over, the handset gets another for what is left of it.
  */
 import { recordingAt, fromHex, toHex, type Context } from "./context.js";
 import type { Tx } from "./database.js";
@@ -68,7 +68,7 @@ async function moveUses(c: Context, tx: Tx, v: IssuedRow, p: ProductRow, m: Move
 const no = (code: number): Regranted => ({ code, ...noGrant });
 
 /**
- * *regrant*: a grant of the next epoch, once there is one, for what is left of this one. How much that is the holder shows by its
+ * *regrant*: a grant of the present epoch, once the old one's is over, for what is left of this one. How much that is the holder shows by its
  * newest receipt, whose MAC only a board of the group can have made; what was used beyond it comes to light when the board's
  * records arrive, and fits the old grant no more. The same question again gets the same grant.
  */
@@ -78,13 +78,14 @@ export async function regrant(c: Context, tx: Tx, userId: string, x: Regrant): P
   if (old === undefined || v === undefined || v.grant_id === null) return no(refusal.not_genuine);
   if (v.status !== 0) return no(v.status === 1 ? refusal.revoked : refusal.suspended);
   if (v.grant_id !== old.grant_id) return { code: 0, ...(await grantGiven(c, tx, v.grant_id)) };
-  const newest = (await heldEpochs(c, tx, old.group_number)).sort((a, b) => b.epoch - a.epoch)[0]!;
-  if (newest.epoch <= old.epoch) return { code: 0, ...(await grantGiven(c, tx, old.grant_id)) };
+  // Boards greet with the present epoch, so a grant of the next one would be of no use yet.
+  const present = (await heldEpochs(c, tx, old.group_number))[0]!;
+  if (present.epoch <= old.epoch) return { code: 0, ...(await grantGiven(c, tx, old.grant_id)) };
   const used = usedOf(c, old, x);
   if (used === undefined) return no(refusal.not_genuine);
   if (await hasLater(tx, old, used.counter)) return no(refusal.state_outdated);
   if (used.after >= old.uses) return no(refusal.insufficient);
-  await renewGrant(c, tx, v, old, used.after, newest);
+  await renewGrant(c, tx, v, old, used.after, present);
   return { code: 0, ...(await grantGiven(c, tx, (await tx.selectFrom("issued").select("grant_id").where("value_id", "=", v.value_id).executeTakeFirstOrThrow()).grant_id!)) };
 }
 

@@ -13,7 +13,7 @@ import type { Clock, Keys } from "../../runtime/board.js";
 import { openCells, readCell, writeCell, type Cells } from "../../runtime/journal/cells.js";
 import { boardFault } from "../../runtime/journal/store.js";
 import { readAnswer, writeLetter, type Correspondent } from "../../runtime/sync/letters.js";
-import { keysFor, refreshBody, reportBody, takeDelivered, takeRefreshed } from "../../runtime/sync/handset-sync.js";
+import { keysFor, refreshBody, regrantBody, reportBody, takeDelivered, takeRefreshed, takeRegranted } from "../../runtime/sync/handset-sync.js";
 import { decodeTrust, encodeTrust, makeTrust, newestOf, takeObject, type Trust } from "../../runtime/sync/trust.js";
 import { openWallet, type WalletState } from "../../runtime/value/wallet.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
@@ -148,8 +148,10 @@ export async function collect(p: Phone, invitation = ""): Promise<string[]> {
   }
 }
 
-/** Asks for a new base; 0, or the host's refusal code. */
+/** Asks for a new base, and for the grant of the present epoch where the value has one; 0, or the host's refusal code. */
 export async function refresh(p: Phone, valueId: Uint8Array): Promise<number> {
+  const granted = regrantBody(p.wallet, valueId);
+  if (granted !== undefined) takeRegranted(p.wallet, valueId, await talk(p, messageType.regrant, granted));
   const body = refreshBody(p.wallet, valueId);
   return body === undefined ? -1 : takeRefreshed(p.wallet, p.trust, valueId, await talk(p, messageType.refresh, body));
 }

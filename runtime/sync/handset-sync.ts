@@ -3,12 +3,12 @@
  * base, and compare its receipts with the books. Each function makes a body or takes an answer; somebody else posts.
  */
 import type { Keys } from "../board.js";
-import { addValue, newestOf, storeReceipt, storeReversal, valueOf, type WalletState } from "../value/wallet.js";
+import { addValue, newestOf, setGrant, storeReceipt, storeReversal, valueOf, type WalletState } from "../value/wallet.js";
 import { signersFor, type Trust } from "./trust.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { decodeReceipt, decodeReversal, encodeFinishedA, receiptKind, receiptToSign } from "../../protocol/wire/receipt.js";
 import type { Crypto } from "../../protocol/crypto/crypto.js";
-import { decodeDelivered, decodeOffers, decodeRefreshed, encodeOfferKeys, encodeRefresh, encodeReport, type OfferKey, type ValueOffer } from "../../protocol/wire/handset-letters.js";
+import { decodeDelivered, decodeOffers, decodeRefreshed, decodeRegranted, encodeOfferKeys, encodeRefresh, encodeRegrant, encodeReport, type OfferKey, type ValueOffer } from "../../protocol/wire/handset-letters.js";
 import { decodeSignedClaims } from "../../protocol/wire/sync.js";
 import { decodeValue, digest16, valueToSign } from "../../protocol/wire/value.js";
 
@@ -56,6 +56,28 @@ export function refreshBody(w: WalletState, valueId: Uint8Array): Uint8Array | u
   if (v === undefined) return undefined;
   const newest = newestOf(v.receipts);
   return encodeRefresh({ valueId: valueId, receipt: newest === undefined ? none : newest.receipt, proof: newest === undefined ? none : newest.proof });
+}
+
+/** Body of *regrant*: the grant held and its newest receipt. Undefined without one, or while its holder has a question to answer. */
+export function regrantBody(w: WalletState, valueId: Uint8Array): Uint8Array | undefined {
+  const v = valueOf(w, valueId);
+  const grant = v === undefined || v.grant === undefined ? undefined : decodeValue(v.grant.claims);
+  if (v === undefined || grant === undefined) return undefined;
+  const newest = newestOf(v.grantReceipts);
+  if (newest !== undefined && newest.state === "unresolved") return undefined;
+  const none = new Uint8Array(0);
+  return encodeRegrant({ grant: grant.valueId, receipt: newest === undefined ? none : newest.receipt, mac: newest === undefined ? none : newest.proof });
+}
+
+/** Takes the grant to use from now on; answers 0 or the host's refusal code. */
+export function takeRegranted(w: WalletState, valueId: Uint8Array, body: Uint8Array): number {
+  const said = decodeRegranted(body);
+  const v = valueOf(w, valueId);
+  if (said === undefined || v === undefined) return -1;
+  if (said.code !== 0) return said.code;
+  if (decodeValue(said.grant) === undefined || said.grantMac.length !== 8 || said.grantKey.length !== 32) return -1;
+  setGrant(w, v, { claims: said.grant, mac: said.grantMac, key: said.grantKey, group: said.group, epoch: said.epoch });
+  return 0;
 }
 
 /** Takes the host's receipt if it is genuine and follows our newest one; answers 0 or the host's refusal code. */

@@ -104,6 +104,16 @@ function comeBack(w: WalletState, held: WalletValue, name: string, signed: Signe
   keep(w, held);
 }
 
+/** A grant for another epoch in place of the one held, durably: its chain begins anew. The same again changes nothing. */
+export function setGrant(w: WalletState, v: WalletValue, grant: Grant): void {
+  if (v.grant !== undefined && equal(v.grant.claims, grant.claims)) return;
+  const before = v.grant;
+  const chain = v.grantReceipts;
+  v.grant = grant;
+  v.grantReceipts = [];
+  try { keep(w, v); } catch (error) { v.grant = before; v.grantReceipts = chain; throw error; }
+}
+
 /** Hands a value on, or takes that back when it came to nothing; durable when this returns. */
 export function setGiven(w: WalletState, v: WalletValue, to: string): void {
   const before = v.given;

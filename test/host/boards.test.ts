@@ -282,7 +282,7 @@ test("a grant of the next epoch takes what is left of the old one, with its mone
   const { phone, value } = await holder(x, "dora@example.org", "swim");
   const first = use(b, value, value.delivered.grant, undefined);
   expect((await regrant(phone, value.delivered.grant, first)).epoch).toBe(1);
-  x.machine.advance(24 * 86_400);
+  x.machine.advance(31 * 86_400);
   const next = await regrant(phone, value.delivered.grant, first);
   expect([next.code, next.epoch, decodeValue(next.grant)!.most]).toEqual([0, 2, 2]);
   expect(await regrant(phone, value.delivered.grant, first)).toEqual(next);
@@ -301,7 +301,7 @@ test("who shows an old receipt to get more is found: by the books at once, or wh
   const b = await provisioned();
   const { phone, value } = await holder(x, "emil@example.org", "swim");
   const first = use(b, value, value.delivered.grant, undefined);
-  x.machine.advance(24 * 86_400);
+  x.machine.advance(31 * 86_400);
   await carryAll(b);
   expect((await regrant(phone, value.delivered.grant)).code).toBe(refusal.state_outdated);
   const second = use(b, value, value.delivered.grant, first, { keys: b.groups[0]! });
@@ -317,7 +317,7 @@ test("no grant is given to a stranger, for a receipt that no board made, or when
   const { phone, value } = await holder(x, "fred@example.org", "swim");
   const thief = await enrol(x, "mallory@example.org");
   let last = use(b, value, value.delivered.grant, undefined);
-  x.machine.advance(24 * 86_400);
+  x.machine.advance(31 * 86_400);
   expect((await regrant(thief, value.delivered.grant, last)).code).toBe(refusal.not_genuine);
   expect((await regrant(phone, value.delivered.grant, { ...last, mac: new Uint8Array(8) })).code).toBe(refusal.not_genuine);
   for (let i = 0; i < 2; i++) last = use(b, value, value.delivered.grant, last);
