@@ -212,7 +212,7 @@ async function fromTerminal(c: Context, tx: Tx, terminalId: string, m: Message):
   }
   const renewal = m.type === w.messageType.renew ? w.decodeRenewal(m.body) : undefined;
   if (renewal !== undefined) return await renew(c, tx, t, renewal);
-  if (m.type === w.messageType.collect && handsetLetters.decodeCollect(m.body) === "") return handsetLetters.encodeOffers(await offersFor(tx, { terminal: terminalId }));
+  if (m.type === w.messageType.collect && handsetLetters.decodeCollect(m.body) === "") return handsetLetters.encodeOffers(await offersFor(tx, { terminal: terminalId }, null));
   const keys = m.type === w.messageType.deliver ? handsetLetters.decodeOfferKeys(m.body) : undefined;
   if (keys !== undefined) return handsetLetters.encodeDelivered(t.suspended === 0 ? await handOut(c, tx, { terminal: terminalId }, null, keys) : []);
   const pull = m.type === w.messageType.pull ? w.decodePull(m.body) : undefined;
@@ -260,7 +260,7 @@ async function fromHandset(c: Context, tx: Tx, userId: string, kid: string, m: M
       const code = handsetLetters.decodeCollect(m.body);
       if (code === undefined) return none;
       if (code !== "") await redeem(c, tx, userId, code);
-      return handsetLetters.encodeOffers(await offersFor(tx, { user: userId }));
+      return handsetLetters.encodeOffers(await offersFor(tx, { user: userId }, kid));
     }
     case w.messageType.deliver: {
       const keys = handsetLetters.decodeOfferKeys(m.body);

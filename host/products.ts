@@ -9,7 +9,7 @@ import { carveGrant, grantGiven, noGrant } from "./grants.js";
 import { invite } from "./invitations.js";
 import { userIdOrWrong } from "./people.js";
 import type { IssuedTable, ProductTable } from "./schema-directory.js";
-import type { Selectable } from "kysely";
+import { sql, type Selectable } from "kysely";
 import { clause, encodeRule } from "../protocol/rule.js";
 import { limits } from "../protocol/limits.js";
 import { type Delivered, type OfferKey, type ValueOffer } from "../protocol/wire/handset-letters.js";
@@ -196,11 +196,16 @@ export type Keeper = { user: string } | { terminal: string };
 const ofKeeper = (k: Keeper): { column: "user_id"; is: string; place: string } | { column: "place"; is: string; place: string } =>
   ("user" in k ? { column: "user_id", is: k.user, place: "" } : { column: "place", is: "terminal " + k.terminal, place: "terminal " + k.terminal });
 
-/** *collect*: what waits for this member or terminal and has no key yet; a lost answer is repeated that way. */
-export async function offersFor(tx: Tx, keeper: Keeper): Promise<ValueOffer[]> {
+/**
+ * *collect*: what waits for this member or terminal and has no key yet; behind that, what was certified to this device and never
+ * confirmed: the answer that brought it may have been lost, and the same key gets it again.
+ */
+export async function offersFor(tx: Tx, keeper: Keeper, handset: string | null): Promise<ValueOffer[]> {
   const whose = ofKeeper(keeper);
   const rows = await tx.selectFrom("issued").innerJoin("product", "product.product_id", "issued.product_id").select(["offer_id", "issued.name as title", "kind", "grant_uses"])
-    .where(whose.column, "=", whose.is).where("place", "=", whose.place).where("holder_key", "is", null).where("held", "=", 0).where("wants_part", "=", 0).where("issued.status", "=", 0).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
+    .where(whose.column, "=", whose.is).where("place", "=", whose.place).where("received", "=", 0).where("held", "=", 0).where("wants_part", "=", 0).where("issued.status", "=", 0)
+    .where((w) => w.or([w("holder_key", "is", null), handset === null ? w("handset", "is", null) : w("handset", "=", handset)]))
+    .orderBy(sql`holder_key is not null`).orderBy("issued_at").orderBy("value_id").limit(offersMost).execute();
   return rows.map((r) => ({ offer: fromHex(r.offer_id), name: r.title, kind: r.kind, profileB: r.grant_uses > 0 }));
 }
 

@@ -50,6 +50,8 @@ export interface IssuedTable {
   place: Generated<string>;
   /** How often it was handed on (P18). */
   owner_sequence: Generated<number>;
+  /** The device says that it is durable there. Until then it is offered again: the answer that brought it may have been lost. */
+  received: Generated<number>;
   /** Its issuer runs apart and has not signed yet. */
   wants_part: Generated<number>;
 }

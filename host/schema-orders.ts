@@ -132,4 +132,7 @@ export const orderMigrations: Migration[] = [{ version: 200, sql: [
   `alter table issuer add column agreement_key text`,
   `alter table issued add column wants_part integer not null default 0`,
   `create index issued_unsigned on issued (issued_at) where wants_part = 1`,
+] }, { version: 202, sql: [
+  `alter table issued add column received integer not null default 0`,
+  `update issued set received = 1 where holder_key is not null`,
 ] }];

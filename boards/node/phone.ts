@@ -15,14 +15,15 @@ import { boardFault } from "../../runtime/journal/store.js";
 import { readAnswer, writeLetter, type Correspondent } from "../../runtime/sync/letters.js";
 import { keysFor, refreshBody, regrantBody, reportBody, takeDelivered, takeRefreshed, takeRegranted } from "../../runtime/sync/handset-sync.js";
 import { decodeTrust, encodeTrust, makeTrust, newestOf, takeObject, type Trust } from "../../runtime/sync/trust.js";
-import { openWallet, type WalletState } from "../../runtime/value/wallet.js";
+import { openWallet, valueOf, type WalletState } from "../../runtime/value/wallet.js";
 import { nodeCrypto as crypto } from "../../protocol/crypto/node/node.js";
 import { hex } from "../../protocol/wire/bytes.js";
 import { acknowledgementToSign } from "../../protocol/wire/receipt.js";
 import { encodeSigned, keyId, objectToSign } from "../../protocol/wire/signed.js";
-import { decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals } from "../../protocol/wire/handset-letters.js";
-import { encodeReceived } from "../../protocol/wire/order-letters.js";
-import { messageType } from "../../protocol/wire/sync.js";
+import { decodeDelivered, decodeHandsetEnrolled, decodeOffers, decodeReported, encodeCollect, encodeDeviceConsent, encodeHandsetEnrolment, enrolmentRefusals } from "../../protocol/wire/handset-letters.js";
+import { decodeReceived, encodeReceived } from "../../protocol/wire/order-letters.js";
+import { decodeSignedClaims, messageType } from "../../protocol/wire/sync.js";
+import { decodeValue } from "../../protocol/wire/value.js";
 
 export interface Phone {
   readonly folder: string; readonly host: string; readonly user: string; readonly cells: Cells; readonly store: FileStore; readonly keys: Keys; readonly trust: Trust; readonly wallet: WalletState;
@@ -138,14 +139,30 @@ async function learn(p: Phone): Promise<void> {
 export async function collect(p: Phone, invitation = ""): Promise<string[]> {
   const names: string[] = [];
   await learn(p);
+  await confirmStored(p);
   for (let code = invitation; ; code = "") {
     const offers = decodeOffers(await talk(p, messageType.collect, encodeCollect(code)));
     if (offers === undefined || offers.length === 0) return names;
-    const taken = takeDelivered(p.wallet, p.trust, p.keys, await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys)));
+    const before = new Map(p.wallet.values.map((v) => [hex(v.value.valueId), v.given === "" ? v.value.ownerSequence : -1]));
+    const body = await talk(p, messageType.deliver, keysFor(p.keys, offers, softwareKeys));
+    // Before they are stored, so that a cut in between forgets none; only what is stored then is confirmed.
+    writeCell(p.cells, unconfirmed, encodeReceived(valuesIn(body)));
+    const taken = takeDelivered(p.wallet, p.trust, p.keys, body);
+    await confirmStored(p);
+    names.push(...taken.filter((t) => before.get(hex(t.valueId)) !== valueOf(p.wallet, t.valueId)!.value.ownerSequence).map((t) => t.name));
     if (taken.length === 0) return names;
-    names.push(...taken.map((t) => t.name));
-    await talk(p, messageType.received, encodeReceived(taken.map((t) => t.valueId)));
   }
+}
+
+const unconfirmed = "unconfirmed";
+const valuesIn = (body: Uint8Array): Uint8Array[] => (decodeDelivered(body) ?? []).flatMap((d) => { const signed = decodeSignedClaims(d.value); const value = signed === undefined ? undefined : decodeValue(signed.claims); return value === undefined ? [] : [value.valueId]; });
+
+/** Tells the host what is durable here and was not confirmed yet: it offers that again until it hears so. */
+async function confirmStored(p: Phone): Promise<void> {
+  const list = decodeReceived(readCell(p.cells, unconfirmed) ?? new Uint8Array(0)) ?? [];
+  const here = list.filter((id) => valueOf(p.wallet, id) !== undefined);
+  if (here.length > 0) await talk(p, messageType.received, encodeReceived(here));
+  if (list.length > 0) writeCell(p.cells, unconfirmed, encodeReceived([]));
 }
 
 /** Asks for a new base, and for the grant of the present epoch where the value has one; 0, or the host's refusal code. */

@@ -62,7 +62,7 @@ async function takeStep(c: Context, tx: Tx, by: Bearer, x: HandOn, v: IssuedRow,
   const due = "user" in deed.to && deed.at > c.now() ? deed.at : 0;
   await tx.insertInto("owner_step").values({ value_id: v.value_id, owner_sequence: v.owner_sequence, user_id: v.user_id, holder_key: v.holder_key!, counter: deed.counter, deed: x.deed, at: c.now(), due_at: due }).execute();
   await tx.updateTable("issued").set({
-    user_id: "user" in deed.to ? userIdOf(deed.to.user)! : by.user, holder_key: null, value: null, handset: null, owner_sequence: deed.step, offer_id: toHex(c.random(8)), place: due === 0 ? "" : "due",
+    user_id: "user" in deed.to ? userIdOf(deed.to.user)! : by.user, holder_key: null, value: null, handset: null, received: 0, owner_sequence: deed.step, offer_id: toHex(c.random(8)), place: due === 0 ? "" : "due",
   }).where("value_id", "=", v.value_id).execute();
   return await given(c, tx, by, v.value_id, deed);
 }

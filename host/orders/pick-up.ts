@@ -79,6 +79,7 @@ export async function received(c: Context, tx: Tx, by: { handset: string; user: 
   for (const id of values) {
     const v = await tx.selectFrom("issued").select(["value_id", "handset", "user_id", "place", "holder_key"]).where("value_id", "=", toHex(id)).executeTakeFirst();
     const own = v !== undefined && v.holder_key !== null && ("terminal" in by ? v.place === "terminal " + by.terminal : v.handset === by.handset || (v.handset === null && v.user_id === by.user));
+    if (own) await tx.updateTable("issued").set({ received: 1 }).where("value_id", "=", v.value_id).execute();
     const line = own ? await tx.selectFrom("order_line").selectAll().where("value_id", "=", v.value_id).where("state", "in", [orderState.paid, orderState.delivered]).executeTakeFirst() : undefined;
     if (v === undefined || line === undefined) continue;
     if ("handset" in by && v.handset === null) await tx.updateTable("issued").set({ handset: by.handset }).where("value_id", "=", v.value_id).execute();

@@ -114,7 +114,8 @@ export async function collect(x: World, d: Device, code = ""): Promise<Held[]> {
   const secrets = offers.map(() => newSecret(x));
   const body = handsetLetters.encodeOfferKeys(offers.map((o, i) => ({ offer: o.offer, publicKey: crypto.publicKey(secrets[i]!)!, keyClass: 2 })));
   const delivered = handsetLetters.decodeDelivered((await ask(x, d, w.messageType.deliver, body))!)!;
-  return delivered.map((v, i) => {
+  return delivered.map((v) => {
+    const i = offers.findIndex((o) => Buffer.compare(o.offer, v.offer) === 0);
     const { claims } = w.decodeSignedClaims(v.value)!;
     const row = Buffer.from(claims);
     const at = row.indexOf(Buffer.from([0x07, 0x48]));
