@@ -263,5 +263,6 @@ export async function takeOver(p: Phone, body: Uint8Array): Promise<Taken[]> {
   refusedAs(said, "Not taken over");
   const taken = takeDelivered(p.wallet, p.trust, p.keys, said.delivered);
   for (const t of taken) if (newestOf(valueOf(p.wallet, t.valueId)!.receipts) === undefined) await refresh(p, t.valueId);
+  await confirmReceived(p, taken);
   return taken;
 }
