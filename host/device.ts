@@ -11,6 +11,7 @@ import { certificateFor, checkable, compareRecord, takeBatch } from "./intake.js
 import { isStatement, takeStatement } from "./charges/intake.js";
 import { acknowledgeSettling, owedBy, settle } from "./charges/settle.js";
 import { regrant } from "./grants.js";
+import { heldKeys } from "./groups.js";
 import { redeem } from "./invitations.js";
 import { fetchParts } from "./issuers.js";
 import { openLetter, sealTo, type Letter } from "./letter.js";
@@ -28,6 +29,7 @@ import { decodeMessage, verifyMessage, type Message } from "../protocol/wire/env
 import { decodeSigned, keyId } from "../protocol/wire/signed.js";
 import * as handsetLetters from "../protocol/wire/handset-letters.js";
 import { decodeSettleAcknowledged, decodeSettling, encodeOwed, encodeSettleAnswer, settleType } from "../protocol/wire/settle.js";
+import { encodeGroupKeys } from "../protocol/wire/group-keys.js";
 import * as w from "../protocol/wire/sync.js";
 import { encodeTime } from "../protocol/wire/trust.js";
 
@@ -235,6 +237,7 @@ async function news(c: Context, tx: Tx, t: TerminalRow, pull: w.Pull): Promise<U
     time: c.keys.signed("time", "status", encodeTime({ issuer: c.keys.provider, at: c.now(), nonce: pull.nonce })),
     configuration: t.configuration_number > pull.configuration ? new Uint8Array(t.configuration) : none, list, deltas, roles,
     terminals: certificates.map((x) => new Uint8Array(x.bytes)), terminalsNumber: certificates.at(-1)?.number ?? pull.knownTerminals,
+    group: t.group_number === 0 || t.suspended !== 0 ? none : encodeGroupKeys((await heldKeys(c, tx, t.group_number))[0]!),
   });
 }
 

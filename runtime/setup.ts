@@ -236,6 +236,8 @@ export function ownCertificates(s: Setup): { bytes: Uint8Array; claims: Uint8Arr
 export function takeGroup(s: Setup, bytes: Uint8Array): boolean {
   const keys = decodeGroupKeys(bytes);
   if (keys === undefined) return false;
+  // An epoch never goes back, and the same again is not written again.
+  if (s.group !== undefined && s.group.group === keys.group && s.group.epoch >= keys.epoch) return s.group.epoch === keys.epoch;
   writeCell(s.cells, "group", encodeGroupKeys(keys));
   s.group = keys;
   return true;

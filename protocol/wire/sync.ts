@@ -64,19 +64,19 @@ export function decodePull(body: Uint8Array): Pull | undefined {
  * `roles` are role certificates and revocations signed by a root; `terminals` are certificates `[kid, claims, signature]`
  * of the same operator, from the number asked for on, so that each other's receipts can be checked.
  */
-export interface News { time: Uint8Array; configuration: Uint8Array; list: Uint8Array; deltas: Uint8Array[]; roles: Uint8Array[]; terminals: Uint8Array[]; terminalsNumber: number }
+export interface News { time: Uint8Array; configuration: Uint8Array; list: Uint8Array; deltas: Uint8Array[]; roles: Uint8Array[]; terminals: Uint8Array[]; terminalsNumber: number; /** Group keys of the present epoch (profile B), or empty. */ group: Uint8Array }
 export function encodeNews(n: News): Uint8Array {
   const w = writer();
-  writeArray(w, 7); writeBytes(w, n.time); writeOptional(w, n.configuration); writeOptional(w, n.list); writeAll(w, n.deltas); writeAll(w, n.roles);
-  writeAll(w, n.terminals); writeInt(w, n.terminalsNumber);
+  writeArray(w, 8); writeBytes(w, n.time); writeOptional(w, n.configuration); writeOptional(w, n.list); writeAll(w, n.deltas); writeAll(w, n.roles);
+  writeAll(w, n.terminals); writeInt(w, n.terminalsNumber); writeOptional(w, n.group);
   return finish(w);
 }
 export function decodeNews(body: Uint8Array): News | undefined {
   const r = reader(body);
-  readArray(r, 7);
+  readArray(r, 8);
   const n = {
     time: readBytes(r), configuration: readOptional(r), list: readOptional(r), deltas: readList(r, readOne), roles: readList(r, readOne),
-    terminals: readList(r, readOne), terminalsNumber: readUint(r),
+    terminals: readList(r, readOne), terminalsNumber: readUint(r), group: readOptional(r),
   };
   return done(r) ? n : undefined;
 }

@@ -11,7 +11,7 @@ import { newestOf } from "./trust.js";
 import { firstKept, flush, readFrom } from "../journal/journal.js";
 import { attempt, endService, need, noteIncident, timeOf, yieldTo } from "../keeping.js";
 import { isPlausible, keepNumbers, raiseFloor } from "../kept.js";
-import { keepTerminals, keptCertificate, listDigest, takeCertificate, takeConfiguration, takeDelta, takeList, takeRoles } from "../setup.js";
+import { keepTerminals, keptCertificate, listDigest, takeCertificate, takeConfiguration, takeDelta, takeGroup, takeList, takeRoles } from "../setup.js";
 import { drive, setupChanged, type Terminal } from "../terminal.js";
 import { heardThrough } from "../value/book.js";
 import { limits } from "../../protocol/limits.js";
@@ -257,6 +257,7 @@ function takeNews(s: Sync, body: Uint8Array, out: Outstanding): void {
   takeRoles(setup, news.roles);
   const configured = news.configuration.length === 0 ? setup.configuration !== undefined : takeConfiguration(setup, news.configuration);
   const current = takeStatus(s, news) && configured;
+  if (news.group.length > 0) takeGroup(setup, news.group);
   if (news.terminals.length > 0) keepTerminals(setup, news.terminals, news.terminalsNumber);
   const at = signedTime(s, news, out);
   if (at > 0 && raiseFloor(setup, at) && current && at > setup.pulledAt) setup.pulledAt = at;

@@ -3,7 +3,7 @@
  * the epochs of their group, and what comes to light when somebody has those keys. The board's half is the real one.
  */
 import { beforeEach, expect, test } from "vitest";
-import { ask, crypto, enrol, gateOf, headAfter, holder, openShop, openWorld, ten, type Device, type Held, type World } from "./world.js";
+import { ask, crypto, enrol, enrolBox, gateOf, headAfter, holder, openShop, openWorld, pull, ten, type Box, type Device, type Held, type World } from "./world.js";
 import { provision } from "../../host/boards.js";
 import { takeEnvelope } from "../../host/device.js";
 import { heldEpochs, rekeyGroup } from "../../host/groups.js";
@@ -275,6 +275,16 @@ test("an epoch is thirty days: the next one's keys are there seven days before i
   expect(equal(b.groups[0]!.grantKey, b.groups[1]!.grantKey)).toBe(false);
   x.machine.advance(400 * 86_400);
   expect(await held()).toHaveLength(1);
+});
+
+test("a Pi of the group is told the present epoch's keys with its news, a suspended one and one without a group are not", async () => {
+  const [pi, other] = [await enrolBox(x, gateOf({ profileB: true })), await enrolBox(x)];
+  const epochOf = async (box: Box): Promise<number> => { const { group } = (await pull(x, box))!; return group.length === 0 ? 0 : decodeGroupKeys(group)!.epoch; };
+  expect([await epochOf(pi), await epochOf(other)]).toEqual([1, 0]);
+  x.machine.advance(31 * 86_400);
+  expect(await epochOf(pi)).toBe(2);
+  await transact(x.context.db, (tx) => suspendTerminal(x.context, tx, pi.id, "gone"));
+  expect(await epochOf(pi)).toBe(0);
 });
 
 test("a grant of the next epoch takes what is left of the old one, with its money, once; the old one's uses still count", async () => {

@@ -74,7 +74,7 @@ export const headOf = (c: Correspondent): Uint8Array => c.entries.reduce<Uint8Ar
 
 function newsOf(c: Correspondent, station: Station, pull: s.Pull): s.News {
   const time = signObject(crypto, "time", station.world.provider.secrets["status"]!, encodeTime({ issuer: station.world.provider.name, at: c.at(), nonce: pull.nonce }));
-  return { time, configuration: new Uint8Array(0), list: new Uint8Array(0), deltas: [], roles: [], terminals: [], terminalsNumber: pull.knownTerminals, ...c.news };
+  return { time, configuration: new Uint8Array(0), list: new Uint8Array(0), deltas: [], roles: [], terminals: [], terminalsNumber: pull.knownTerminals, group: new Uint8Array(0), ...c.news };
 }
 
 /** What befalls one letter. */
