@@ -19,7 +19,7 @@ import { leftOf as left } from "../../boards/bench/handset/handset.js";
 
 export const pins = { accept: 13, refuse: 12, amber: 11, yellow: 10, blue: 9, buzzer: 8, relay: 7, passage: 2 } as const;
 /** How long the gate of this process waits for the passage: nobody here carries luggage, but the machine may be busy. */
-const passageMs = 1000;
+const passageMs = 700;
 export const fare = 350;
 
 export type Sort = "ticket" | "coupons" | "card";
