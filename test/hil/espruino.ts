@@ -51,7 +51,7 @@ export async function startEspruino(board = "xiao-ble", relay = "D29", passage =
     product: "swim", name: "Swims", kind: "coupon", sort: "coupons", most: 2000, price: 200_000, zones: [1], until: c.now() + 90 * 86_400, issuer: "box", grantUses: 1000,
     offline: { uses: 1000, amount: 1000, days: 60 },
   });
-  const added = await addTerminal(c, { name: "Board", role: "gate", merchant: "hall", zones: [1], takes: [{ kind: "coupon", action: 1, zone: 1 }], board: true, settings: { usesADay: 1000, passageMs: 2000 } });
+  const added = await addTerminal(c, { name: "Board", role: "gate", merchant: "hall", zones: [1], takes: [{ kind: "coupon", action: 1, zone: 1 }], board: true, settings: { usesADay: 1000, passageMs: 700 } });
   const code = new TextEncoder().encode((await buildBundle(bundleOf(board, "gate")!)).code);
   await flashBoard(emulator.path, model, code, () => undefined);
   await withLine(emulator.path, model, (line) => provisionBoard(line, host.url, readClaimCode(added.claimCode)!, () => undefined));
