@@ -202,7 +202,7 @@ describe("the configuration of a terminal", () => {
     ["a prototype for a key", '{"__proto__":{"name":"x"},"constructor":1}', [/^__proto__ is not known/, /^constructor is not known/, /name is missing/, /role/, /host/, /data/, /link/]],
     ["a number for a name", { ...good, name: 7 }, [/^name must be a text of 1 to 60 characters, not 7\.$/]],
     ["an empty name", { ...good, name: " " }, [/^name must be a text/]],
-    ["a till", { ...good, role: "till" }, [/^role must be "gate", not "till"\.$/]],
+    ["a turnstile", { ...good, role: "turnstile" }, [/^role must be "gate" or "till" or "meter" or "receiver", not "turnstile"\.$/]],
     ["a negative baud rate", { ...good, link: { port: "p", baud: -9600 } }, [/^link\.baud must be a whole number from 50 to 4000000, not -9600\.$/]],
     ["a baud rate in words", { ...good, link: { port: "p", baud: "fast" } }, [/^link\.baud must be a whole number/]],
     ["a baud rate with a fraction", { ...good, link: { port: "p", baud: 9600.5 } }, [/^link\.baud/]],
@@ -214,7 +214,7 @@ describe("the configuration of a terminal", () => {
     ["two parts on one pin", { ...good, firmata: { port: "q", pins: { accept: 7, refuse: 2, relay: 7 } } }, [/^firmata\.pins\.relay and firmata\.pins\.accept are both pin 7/]],
     ["two devices on one port", { ...good, scanner: { port: "/dev/ttyUSB0", baud: 9600 } }, [/^scanner\.port and link\.port are both \/dev\/ttyUSB0/]],
     ["a claim code with a slip", { ...good, claim: "0000-0000-0000-0000-0000" }, [/^claim is no claim code/]],
-    ["a long text where a word belongs", { ...good, role: "x".repeat(1000) }, [/^role must be "gate", not "x{56}\.\.\.\.$/]],
+    ["a long text where a word belongs", { ...good, role: "x".repeat(1000) }, [/^role must be "gate" or "till" or "meter" or "receiver", not "x{56}\.\.\.\.$/]],
     ["something longer than any configuration", "[" + " ".repeat(70_000) + "]", [/^It is too long/]],
   ])("%s", (_name, given, expected) => {
     const found = problems(given);

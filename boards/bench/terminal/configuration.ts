@@ -5,18 +5,21 @@
 import { dirname, resolve } from "node:path";
 import { readHostAddress } from "../command.js";
 import type { Pins } from "../../node/firmata.js";
+import type { Protocol } from "../../../protocol/metering/reading.js";
 import { media } from "../../../protocol/link/media.js";
 import { makeClaimCode, readClaimCode } from "../../../protocol/wire/claim.js";
 
 export interface TerminalConfiguration {
   name: string;
-  role: "gate" | "till";
+  role: "gate" | "till" | "meter" | "receiver";
   host: string;
   /** Absolute; in the file it is meant from the file's own folder. */
   data: string;
   link: { port: string; baud: number; medium: keyof typeof media };
   scanner: { port: string; baud: number } | undefined;
   firmata: { port: string; pins: Pins } | undefined;
+  /** What a meter reads: its port, the protocol where it only listens, and how often. */
+  meter: { port: string; protocol: Protocol | undefined; everySeconds: number } | undefined;
   claim: string | undefined;
 }
 
@@ -92,7 +95,7 @@ const pins: Check = (item, path) => {
 
 const shape = fields({
   name: { check: text(60), needed: "what this terminal is called on its own screen and in its lines" },
-  role: { check: oneOf("gate", "till"), needed: 'what it is: "gate" or "till"' },
+  role: { check: oneOf("gate", "till", "meter", "receiver"), needed: 'what it is: "gate", "till", "meter" or "receiver"' },
   host: { check: address, needed: "the address of the host that enrolled it, such as \"http://127.0.0.1:8440\"" },
   data: { check: text(1000), needed: "the folder for its journal and keys" },
   link: {
@@ -101,12 +104,13 @@ const shape = fields({
   },
   scanner: { check: fields({ port: { check: text(1000), needed: "the serial port of the optical scanner" }, baud: { check: baud, needed: "its speed, such as 9600" } }) },
   firmata: { check: fields({ port: { check: text(1000), needed: "the serial port of the Firmata board" }, pins: { check: pins, needed: "{ \"accept\": …, \"refuse\": …, \"relay\": … }" } }) },
+  meter: { check: fields({ port: { check: text(1000), needed: "the serial port of the meter, its optical head or P1" }, protocol: { check: oneOf("iec62056-21", "dsmr-p1", "sml", "mbus", "dlms") }, everySeconds: { check: whole(10, 86_400) } }) },
   claim: { check: claimCode },
 });
 
 /** One port serves one device. */
 function portsTwice(x: TerminalConfiguration): string[] {
-  const ports = [["link.port", x.link.port], ["scanner.port", x.scanner?.port], ["firmata.port", x.firmata?.port]] as const;
+  const ports = [["link.port", x.link.port], ["scanner.port", x.scanner?.port], ["firmata.port", x.firmata?.port], ["meter.port", x.meter?.port]] as const;
   return ports.flatMap(([name, port], i) => ports.slice(0, i).filter(([, other]) => port !== undefined && other === port).map(([other]) => `${name} and ${other} are both ${port}: each device has a port of its own.`));
 }
 
@@ -125,9 +129,9 @@ export function readConfiguration(source: string, path: string): TerminalConfigu
   const problems = shape(parsed, "");
   if (problems.length === 0) problems.push(...portsTwice(parsed as TerminalConfiguration));
   if (problems.length > 0) return { problems };
-  const x = parsed as TerminalConfiguration & { link: { medium?: keyof typeof media } };
+  const x = parsed as TerminalConfiguration & { link: { medium?: keyof typeof media }; meter?: { protocol?: Protocol; everySeconds?: number } };
   return {
     name: x.name, role: x.role, host: readHostAddress(x.host)!, data: resolve(dirname(path), x.data), link: { ...x.link, medium: x.link.medium ?? "serial" },
-    scanner: x.scanner, firmata: x.firmata, claim: x.claim,
+    scanner: x.scanner, firmata: x.firmata, meter: x.meter === undefined ? undefined : { port: x.meter.port, protocol: x.meter.protocol, everySeconds: x.meter.everySeconds ?? 900 }, claim: x.claim,
   };
 }

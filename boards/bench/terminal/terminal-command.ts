@@ -1,14 +1,23 @@
 /** `kaisatsu terminal`: one gate or till on this machine's ports, from a configuration file. */
+import { join } from "node:path";
 import { readFileSync, statSync } from "node:fs";
 import { charactersMax, example, readConfiguration, type TerminalConfiguration } from "./configuration.js";
 import { exitCode, textOf, UsageError, type Command, type Context } from "../command.js";
 import { prepareFolder } from "../folder.js";
 import { clockTime, makeTapLines } from "../tap-lines.js";
-import { enrolBoard, isEnrolled, openNodeBoard, startTerminal, type NodeBoard } from "../../node/terminal-board.js";
+import { enrolBoard, isEnrolled, openNodeBoard, historyPages, startTerminal, type NodeBoard } from "../../node/terminal-board.js";
 import { takeKeyed } from "./keyed.js";
 import { tellService } from "./service.js";
 import { faultOf } from "../../node/fault.js";
 import { boardFault } from "../../../runtime/journal/store.js";
+import { readPort } from "../meter-port.js";
+import { judgeAll } from "../recording.js";
+import { registerText } from "../verify-command.js";
+import { openFileStore } from "../../node/file-store.js";
+import { timeOf } from "../../../runtime/keeping.js";
+import { readingOf } from "../../../runtime/charges/readout.js";
+import { meter, readPoint, type MeterPoint } from "../../../runtime/role/meter.js";
+import { receiver } from "../../../runtime/role/receiver.js";
 import { gate } from "../../../runtime/role/gate.js";
 import { till } from "../../../runtime/role/till.js";
 import { openSetup } from "../../../runtime/setup.js";
@@ -16,7 +25,7 @@ import type { BoardError } from "../../../runtime/board.js";
 import type { Terminal } from "../../../runtime/terminal.js";
 import { media } from "../../../protocol/link/media.js";
 
-const roles = { gate, till };
+const roles = { gate, till, meter, receiver };
 
 export const terminalCommand: Command = {
   name: "terminal",
@@ -27,6 +36,9 @@ export const terminalCommand: Command = {
 Runs until Ctrl-C: it serves handsets on its serial line, decides offline, journals durably before it opens, and posts its
 journal to the host whenever that answers. The first start enrols it by a claim code that the host's operator made
 (kaisatsu host --help, /api/terminals); later starts need none.
+
+A meter ("role": "meter", "meter": { "port": "/dev/ttyUSB1", "protocol": "dsmr-p1", "everySeconds": 900 }) reads and
+charges what the host's plan says; its relay supplies while there is credit. A receiver keeps what its users have seen.
 
 A till ("role": "till") asks for what is keyed in: one amount a line on its standard input, such as 12.50, which the next
 handset pays; 0 takes it back.
@@ -110,7 +122,9 @@ async function enrolled(c: Context, board: NodeBoard, x: TerminalConfiguration, 
 async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, stopped: Promise<void>): Promise<number> {
   let fault: ((error: BoardError) => void) | undefined;
   const broken = new Promise<BoardError>((done) => { fault = done; });
-  const t = startTerminal(board, roles[x.role], media[x.link.medium], x.host, makeTapLines(c), { fault: (error) => fault!(error), host: (answers) => hostLine(c, x, answers, t.terminal) });
+  const history = x.role === "meter" || x.role === "receiver" ? openFileStore(join(x.data, "history"), historyPages) : undefined;
+  const t = startTerminal(board, roles[x.role], media[x.link.medium], x.host, makeTapLines(c), { fault: (error) => fault!(error), host: (answers) => hostLine(c, x, answers, t.terminal) }, history);
+  const unread = x.meter === undefined || t.point === undefined ? () => undefined : keepReading(c, t.point, t.terminal, x.meter);
   if (board.scanner !== undefined) board.scanner.onClose = () => c.err(c.json ? JSON.stringify({ event: "fault", message: "The scanner is gone." }) : c.paint("red", "The scanner is gone: plug it in and start again. Taps go on."));
   serving(c, t.terminal, x);
   const untold = tellService(process.env);
@@ -119,7 +133,9 @@ async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, sto
   if (error === undefined) await atRest(t.terminal);
   untold();
   unkeyed();
+  unread();
   t.stop();
+  history?.close();
   board.relay.write(0);
   board.panel.show("off", "steady", "", "");
   if (error !== undefined) { c.err(`kaisatsu terminal: ${error.message}`); return exitCode.device; }
@@ -127,6 +143,28 @@ async function serve(c: Context, board: NodeBoard, x: TerminalConfiguration, sto
   if (c.json) c.out(JSON.stringify({ event: "stopped", unposted: left }));
   else c.out(`Stopped; the journal is on disk${left > 0 ? `, the next start posts ${entries(left)} of it` : ", and the host has all of it"}.`);
   return exitCode.done;
+}
+
+/** Reads the meter again and again; what may not be billed is said, and waited out. */
+function keepReading(c: Context, point: MeterPoint, terminal: Terminal, x: NonNullable<TerminalConfiguration["meter"]>): () => void {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  const say = (text: string): void => { if (c.json) c.out(JSON.stringify({ event: "meter", text })); else c.out(`${clockTime()} ${text}`); };
+  const turn = async (): Promise<void> => {
+    try {
+      const newest = judgeAll(await readPort({ path: x.port, protocol: x.protocol, opener: undefined, wake: "none", baud: undefined, say: () => undefined })).at(-1);
+      const reading = newest === undefined ? undefined : readingOf(newest.readout, newest.judgement, 1);
+      if (stopped) return;
+      if (reading === undefined) say(`The meter on ${x.port} ${newest === undefined ? "says nothing that is known" : `may not be billed: ${newest.judgement.reason}`}.`);
+      else { readPoint(point, reading, timeOf(terminal)); say(`Read ${reading.serial}: ${reading.registers.map(registerText).join(", ")}.`); }
+    } catch (error) {
+      if ((error as BoardError).kind === undefined) throw error;
+      say((error as BoardError).message);
+    }
+    if (!stopped) timer = setTimeout(() => void turn(), x.everySeconds * 1000);
+  };
+  void turn();
+  return () => { stopped = true; clearTimeout(timer); };
 }
 
 const unposted = (t: Terminal): number => t.journal.next - 1 - t.confirmed;
