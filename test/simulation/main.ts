@@ -157,7 +157,8 @@ replay: npm run sim -- --plan ${path}   (whole: npm run sim -- --seed ${plan.see
 
 function printTotals(t: Totals, seconds: number, json: boolean): void {
   const { seeds, taps, faults, violations, tracesRepeated } = t;
-  say(json, `${seeds} seeds, ${taps} taps, ${(taps / seconds).toFixed(0)} taps a second, ${tracesRepeated} traces repeated, ${violations} with violations`, { seeds, taps, faults, pairs: pairsInShort(t), violations, tracesRepeated });
+  if (json) console.log(JSON.stringify({ pairs: pairsInShort(t) }));
+  say(json, `${seeds} seeds, ${taps} taps, ${(taps / seconds).toFixed(0)} taps a second, ${tracesRepeated} traces repeated, ${violations} with violations`, { seeds, taps, faults, violations, tracesRepeated });
 }
 
 // ---- the commands ---------------------------------------------------------------------------------------------------------------
