@@ -29,7 +29,7 @@ const roles = { gate, till, meter, receiver };
 
 export const terminalCommand: Command = {
   name: "terminal",
-  summary: "a gate or till on this machine's serial ports, from a configuration file",
+  summary: "a gate, till, meter or receiver on this machine's serial ports, from a configuration file",
   help: `Usage: kaisatsu terminal CONFIG [--claim CODE] [--json]
        kaisatsu terminal --example
 
