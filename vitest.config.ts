@@ -6,7 +6,7 @@ import { defineConfig } from "vitest/config";
  */
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000, pool: "forks",
+    include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000, pool: "forks", maxWorkers: 2,
     coverage: {
       provider: "v8", include: ["protocol/{link,wire,session}/*.ts", "runtime/journal/*.ts"], reportOnFailure: true, reporter: ["text-summary", "json"],
       thresholds: { branches: 100 },
