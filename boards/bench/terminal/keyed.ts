@@ -15,8 +15,8 @@ export function takeKeyed(c: Context, t: Terminal, wake: () => void): () => void
   });
 }
 
-/** One line. Exported for what is keyed in by other means than a console. */
-export function keyed(c: Context, t: Terminal, line: string): void {
+/** One line. */
+function keyed(c: Context, t: Terminal, line: string): void {
   const currency = t.setup.configuration?.useMost.currency;
   const typed = readAmount(line);
   const due = typed === undefined ? -1 : limitIn(typed, currency);
